@@ -1,0 +1,54 @@
+# Foresail. `make help` lists the targets; the README says which two to start with.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export CGO_ENABLED ?= 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+CONTROLPLANE := test/controlplane
+E2E_ARGS ?=
+
+# The race detector needs a C compiler; without one the tests run all the same, and say so.
+CC_FOUND := $(shell command -v $${CC:-gcc} || command -v cc || command -v clang)
+RACE := $(if $(CC_FOUND),CGO_ENABLED=1 go test -race,echo "no C compiler: testing without the race detector" && go test)
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/foresail.
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/foresail ./cmd/foresail
+
+.PHONY: run
+run: build ## Build and start the demo: no cluster, no Prometheus.
+	./bin/foresail demo
+
+.PHONY: test
+test: ## Unit and integration tests; need only Go (with a C compiler: under the race detector).
+	$(RACE) $(TEST_ARGS) ./...
+
+.PHONY: lint
+lint: ## Lint every package and check formatting.
+	go vet ./...
+	go tool -modfile=tools/go.mod golangci-lint run ./...
+
+.PHONY: controlplane-build
+controlplane-build: ## Build the real control plane's binaries from Go modules (cold: some minutes).
+	cd $(CONTROLPLANE) && go build -o bin/controlplane . && ./bin/controlplane build --out bin
+
+.PHONY: controlplane
+controlplane: build controlplane-build ## Leave a control plane running with Foresail registered and a demo Deployment.
+	./test/controlplane/lookaround.sh
+
+.PHONY: e2e
+e2e: build controlplane-build ## The same binary under a real Kubernetes control plane.
+	go test -count=1 -timeout 20m ./test/e2e/... -e2e $(E2E_ARGS)
+
+.PHONY: bench
+bench: build ## Latency of the metrics API and the packages' micro-benchmarks.
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf bin $(CONTROLPLANE)/bin
