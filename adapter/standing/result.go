@@ -1,0 +1,65 @@
+package standing
+
+import (
+	"math"
+	"time"
+
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Result is the newest good vector of a rule's query and what went wrong since. It is immutable once published.
+type Result struct {
+	// Points are finite and have distinct keys, which carry the rule's name as their metric. Their order is the
+	// backend's. No points after a good evaluation means that the query returned no data.
+	Points []series.Point
+	// Dropped are the series of the same vector that have no usable value.
+	Dropped []Drop
+	// At is when the vector was asked for; zero where no evaluation was good yet. It keeps its monotonic reading: its
+	// age is time.Since(At), whatever the wall clock does.
+	At time.Time
+	// Err is the error of the newest evaluation, nil where that one was good; it failed at ErrAt.
+	Err   error
+	ErrAt time.Time
+}
+
+// Drop names one series whose value cannot be used, and why.
+type Drop struct {
+	Key    series.Key
+	Reason Reason
+}
+
+// Reason says why a series was dropped from a result.
+type Reason string
+
+// The reasons.
+const (
+	NaN       Reason = "NaN"
+	Infinite  Reason = "infinite"
+	Duplicate Reason = "duplicate" // several values of one label set, none of them better than the others
+)
+
+// newResult sorts a vector's points into usable and dropped ones under the rule's name. Of several points with one
+// label set all are dropped, because choosing one of them would be a guess.
+func newResult(metric string, at time.Time, points []series.Point) *Result {
+	times := make(map[series.Key]int, len(points))
+	for _, p := range points {
+		times[p.Key.WithMetric(metric)]++
+	}
+	r := &Result{At: at, Points: make([]series.Point, 0, len(points))}
+	for _, p := range points {
+		p.Key = p.Key.WithMetric(metric)
+		switch {
+		case times[p.Key] > 1:
+			times[p.Key] = 0 // named once
+			r.Dropped = append(r.Dropped, Drop{p.Key, Duplicate})
+		case times[p.Key] == 0: // one more of those
+		case math.IsNaN(p.Value):
+			r.Dropped = append(r.Dropped, Drop{p.Key, NaN})
+		case math.IsInf(p.Value, 0):
+			r.Dropped = append(r.Dropped, Drop{p.Key, Infinite})
+		default:
+			r.Points = append(r.Points, p)
+		}
+	}
+	return r
+}

@@ -1,0 +1,437 @@
+package standing
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// backend answers with what the test set last and records when it was asked.
+type backend struct {
+	mu      sync.Mutex
+	asked   []time.Time
+	running int
+	most    int
+	answer  func(ctx context.Context, expr string) ([]series.Point, error)
+}
+
+func (b *backend) Query(ctx context.Context, expr string, at time.Time) ([]series.Point, error) {
+	b.mu.Lock()
+	b.asked = append(b.asked, at)
+	b.running++
+	b.most = max(b.most, b.running)
+	answer := b.answer
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		b.running--
+		b.mu.Unlock()
+	}()
+	return answer(ctx, expr)
+}
+
+func (b *backend) set(answer func(context.Context, string) ([]series.Point, error)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answer = answer
+}
+
+// gaps are the distances between the evaluations since the one numbered from.
+func (b *backend) gaps(from int) []time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []time.Duration
+	for i := from + 1; i < len(b.asked); i++ {
+		out = append(out, b.asked[i].Sub(b.asked[i-1]))
+	}
+	return out
+}
+
+func (b *backend) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.asked)
+}
+
+func values(vs ...float64) func(context.Context, string) ([]series.Point, error) {
+	points := make([]series.Point, len(vs))
+	for i, v := range vs {
+		points[i] = series.Point{
+			Key:    series.NewKey("", series.Label{Name: "n", Value: fmt.Sprint(i)}),
+			Sample: series.Sample{Value: v},
+		}
+	}
+	return func(context.Context, string) ([]series.Point, error) { return points, nil }
+}
+
+func failing(context.Context, string) ([]series.Point, error) {
+	return nil, errors.New("connection refused")
+}
+
+type observed struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (o *observed) Observe(metric string, _ time.Time, points []series.Point) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen = append(o.seen, fmt.Sprintf("%s:%d", metric, len(points)))
+}
+
+// start runs a table until the test's end and waits for the first evaluations.
+func start(t *testing.T, opts Options) (*Table, *bytes.Buffer) {
+	t.Helper()
+	var log bytes.Buffer
+	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	if opts.Registerer == nil {
+		opts.Registerer = prometheus.NewRegistry()
+	}
+	table, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		table.Run(ctx)
+		close(done)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return table, &log
+}
+
+func query(metric string, b *backend) Query {
+	return Query{Metric: metric, Expr: "up", Backend: b, BackendName: "main", Interval: 10 * time.Second, MaxAge: time.Minute}
+}
+
+func TestEvaluatesAtOnceAndThenAtTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: values(1, 2)}
+		seen := &observed{}
+		table, _ := start(t, Options{Queries: []Query{query("load", b)}, Observer: seen})
+		before := time.Now()
+		<-table.Ready()
+		if waited := time.Since(before); waited != 0 {
+			t.Errorf("first evaluation after %v, want at once", waited)
+		}
+		r, ok := table.Lookup("load")
+		if !ok || len(r.Points) != 2 || r.Points[1].Value != 2 || r.Err != nil || !r.At.Equal(before) {
+			t.Fatalf("Lookup = %+v, %v", r, ok)
+		}
+		if got := r.Points[0].Key.String(); got != `load{n="0"}` {
+			t.Errorf("key %s does not carry the rule's name", got)
+		}
+		time.Sleep(5 * time.Minute)
+		gaps := b.gaps(0)
+		if gaps[0] < 5*time.Second || gaps[0] >= 15*time.Second {
+			t.Errorf("second evaluation after %v, want one interval give or take a half", gaps[0])
+		}
+		for i, gap := range gaps[1:] {
+			if gap != 10*time.Second {
+				t.Errorf("gap %d is %v, want 10s", i+1, gap)
+			}
+		}
+		if n := b.count(); n < 30 || n > 31 {
+			t.Errorf("%d evaluations in 5m at 10s", n)
+		}
+		if len(seen.seen) != b.count() || seen.seen[0] != "load:2" {
+			t.Errorf("observed %v for %d evaluations", seen.seen, b.count())
+		}
+		if _, ok := table.Lookup("other"); ok {
+			t.Error("a metric without a query was found")
+		}
+	})
+}
+
+func TestSpreadIsTheSameAfterARestartAndDiffersBetweenRules(t *testing.T) {
+	offsets := map[time.Duration]bool{}
+	for i := range 20 {
+		g := &group{rules: []*rule{{query: Query{Metric: fmt.Sprintf("m%d", i), Interval: 10 * time.Second}}}}
+		if g.offset() != g.offset() {
+			t.Fatal("offset changes")
+		}
+		offsets[g.offset()] = true
+	}
+	if len(offsets) < 18 {
+		t.Errorf("20 rules have only %d offsets", len(offsets))
+	}
+}
+
+func TestIdenticalQueriesAreAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: values(7)}
+		other := query("c", b)
+		other.Interval = 20 * time.Second // not identical
+		table, _ := start(t, Options{Queries: []Query{query("a", b), query("b", b), other}})
+		<-table.Ready()
+		if n := b.count(); n != 2 {
+			t.Errorf("3 rules with 2 different queries were asked %d times", n)
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			r, _ := table.Lookup(name)
+			if len(r.Points) != 1 || r.Points[0].Key.Metric != name {
+				t.Errorf("%s has %+v", name, r.Points)
+			}
+		}
+	})
+}
+
+func TestSlowQueriesNeitherOverlapNorRunOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: func(ctx context.Context, _ string) ([]series.Point, error) {
+			<-ctx.Done() // hangs for as long as it may
+			return nil, ctx.Err()
+		}}
+		q := query("slow", b)
+		q.Timeout = 4 * time.Second
+		table, _ := start(t, Options{Queries: []Query{q}})
+		before := time.Now()
+		<-table.Ready()
+		if took := time.Since(before); took != 4*time.Second {
+			t.Errorf("gave up after %v, want the timeout of 4s", took)
+		}
+		r, _ := table.Lookup("slow")
+		want := `cannot query backend "main": no answer within 4s: context deadline exceeded`
+		if r.Err == nil || r.Err.Error() != want {
+			t.Errorf("error %v, want %s", r.Err, want)
+		}
+		time.Sleep(3 * time.Minute)
+		if b.most != 1 {
+			t.Errorf("%d evaluations of one query at a time", b.most)
+		}
+	})
+}
+
+func TestOneBackendIsAskedAFewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: func(context.Context, string) ([]series.Point, error) {
+			time.Sleep(time.Second)
+			return nil, nil
+		}}
+		var queries []Query
+		for i := range 40 {
+			q := query(fmt.Sprintf("m%d", i), b)
+			q.Expr = q.Metric
+			queries = append(queries, q)
+		}
+		before := time.Now()
+		table, _ := start(t, Options{Queries: queries})
+		<-table.Ready()
+		// 40 queries of 1 s, 8 at a time: 5 s.
+		if took := time.Since(before); took != 5*time.Second || b.most != 8 {
+			t.Errorf("40 queries took %v with %d at once", took, b.most)
+		}
+	})
+}
+
+func TestFailureKeepsTheLastValueBacksOffAndRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: values(5)}
+		table, log := start(t, Options{Queries: []Query{query("load", b)}})
+		<-table.Ready()
+		good, _ := table.Lookup("load")
+		b.set(failing)
+		time.Sleep(4 * time.Minute)
+
+		r, _ := table.Lookup("load")
+		if len(r.Points) != 1 || r.Points[0].Value != 5 || !r.At.Equal(good.At) {
+			t.Errorf("the last good value is gone: %+v", r)
+		}
+		if got := fmt.Sprint(r.Err); got != `cannot query backend "main": connection refused` {
+			t.Errorf("error %q", got)
+		}
+		if r.ErrAt.Before(good.At.Add(3 * time.Minute)) {
+			t.Errorf("ErrAt %v is not the newest failure's", r.ErrAt)
+		}
+		// After the first failure 10 s, then 20 s, then 40 s for good: 4 intervals, below the minute.
+		want := []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second, 40 * time.Second}
+		if got := b.gaps(1)[:4]; !reflect.DeepEqual(got, want) {
+			t.Errorf("gaps while failing %v, want %v", got, want)
+		}
+
+		failures := b.count()
+		b.set(values(6))
+		time.Sleep(2 * time.Minute)
+		if r, _ := table.Lookup("load"); r.Err != nil || r.Points[0].Value != 6 {
+			t.Errorf("after recovery %+v", r)
+		}
+		for _, gap := range b.gaps(failures) {
+			if gap != 10*time.Second {
+				t.Errorf("gap of %v after recovery, want 10s", gap)
+			}
+		}
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if len(lines) != 2 {
+			t.Fatalf("logged %d lines, want one for failing and one for recovery:\n%s", len(lines), log)
+		}
+		for _, part := range []string{"level=WARN", "rule=load", "backend=main", "connection refused", "kept until maxAge", "maxAge=1m0s"} {
+			if !strings.Contains(lines[0], part) {
+				t.Errorf("%q does not say %q", lines[0], part)
+			}
+		}
+		if !strings.Contains(lines[1], "level=INFO") || !strings.Contains(lines[1], "rule=load") {
+			t.Errorf("recovery line %q", lines[1])
+		}
+	})
+}
+
+func TestBackOffIsAtMostAMinute(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		interval time.Duration
+		failures int
+		want     time.Duration
+	}{
+		{10 * time.Second, 0, 10 * time.Second},
+		{10 * time.Second, 1, 10 * time.Second},
+		{10 * time.Second, 2, 20 * time.Second},
+		{10 * time.Second, 9, 40 * time.Second},
+		{30 * time.Second, 9, time.Minute},
+		{45 * time.Second, 9, 45 * time.Second},
+		{5 * time.Minute, 9, 5 * time.Minute},
+	} {
+		g := &group{rules: []*rule{{query: Query{Interval: c.interval}}}, failures: c.failures}
+		if got := g.after(now, now).Sub(now); got != c.want {
+			t.Errorf("interval %v after %d failures: %v, want %v", c.interval, c.failures, got, c.want)
+		}
+		// An evaluation that ran over 3 intervals: the next is on the grid and in the future.
+		late := now.Add(3*c.interval + c.want + 1)
+		if got := g.after(now, late); !got.After(late) || got.Sub(late) > c.interval {
+			t.Errorf("interval %v: late by %v the next is at %v", c.interval, late.Sub(now), got.Sub(now))
+		}
+	}
+}
+
+// A wall clock that is set back must neither stop the evaluations nor make an old value look new. Both rest on
+// monotonic readings, which time.Time shows in its text.
+func TestTimesKeepTheirMonotonicReading(t *testing.T) {
+	b := &backend{answer: values(1)}
+	table, _ := start(t, Options{Queries: []Query{query("load", b)}})
+	<-table.Ready()
+	r, _ := table.Lookup("load")
+	if !strings.Contains(r.At.String(), "m=+") {
+		t.Errorf("At %v has no monotonic reading", r.At)
+	}
+	g := table.groups[0]
+	if next := g.after(time.Now(), time.Now()); !strings.Contains(next.String(), "m=+") {
+		t.Errorf("the next evaluation %v has no monotonic reading", next)
+	}
+}
+
+func TestUnusableValuesAreDroppedWithAReason(t *testing.T) {
+	point := func(metric, n string, v float64) series.Point {
+		return series.Point{Key: series.NewKey(metric, series.Label{Name: "n", Value: n}), Sample: series.Sample{Value: v}}
+	}
+	r := newResult("rule", time.Now(), []series.Point{
+		point("", "a", 1),
+		point("", "b", math.NaN()),
+		point("", "c", math.Inf(-1)),
+		point("x", "d", 1),
+		point("y", "d", 2), // the same series once __name__ is the rule's
+		point("z", "d", 3),
+		point("", "e", -4),
+	})
+	var kept, dropped []string
+	for _, p := range r.Points {
+		kept = append(kept, fmt.Sprint(p.Key, " ", p.Value))
+	}
+	for _, d := range r.Dropped {
+		dropped = append(dropped, fmt.Sprint(d.Key, " ", d.Reason))
+	}
+	if want := []string{`rule{n="a"} 1`, `rule{n="e"} -4`}; !reflect.DeepEqual(kept, want) {
+		t.Errorf("kept %v, want %v", kept, want)
+	}
+	want := []string{`rule{n="b"} NaN`, `rule{n="c"} infinite`, `rule{n="d"} duplicate`}
+	if !reflect.DeepEqual(dropped, want) {
+		t.Errorf("dropped %v, want %v", dropped, want)
+	}
+}
+
+func TestAnEmptyVectorReplacesTheLastOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: values(1)}
+		seen := &observed{}
+		table, _ := start(t, Options{Queries: []Query{query("load", b)}, Observer: seen})
+		<-table.Ready()
+		b.set(values())
+		time.Sleep(20 * time.Second)
+		r, _ := table.Lookup("load")
+		if len(r.Points) != 0 || r.Err != nil || time.Since(r.At) > 10*time.Second {
+			t.Errorf("after an empty vector: %+v", r)
+		}
+		if last := seen.seen[len(seen.seen)-1]; last != "load:0" {
+			t.Errorf("observed %v", seen.seen)
+		}
+	})
+}
+
+func TestMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		good, bad := &backend{answer: values(1, math.NaN())}, &backend{answer: failing}
+		q := query("bad", bad)
+		q.BackendName = "other"
+		table, _ := start(t, Options{Queries: []Query{query("good", good), q}, Registerer: reg})
+		<-table.Ready()
+		time.Sleep(3 * time.Second)
+		want := `
+# HELP foresail_rule_age_seconds Age of a rule's last good evaluation; absent before the first.
+# TYPE foresail_rule_age_seconds gauge
+foresail_rule_age_seconds{rule="good"} 3
+# HELP foresail_rule_dropped_series Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate.
+# TYPE foresail_rule_dropped_series gauge
+foresail_rule_dropped_series{rule="good"} 1
+# HELP foresail_rule_evaluations_total Evaluations of a rule's query by outcome: ok, empty (no usable series) or error.
+# TYPE foresail_rule_evaluations_total counter
+foresail_rule_evaluations_total{outcome="empty",rule="bad"} 0
+foresail_rule_evaluations_total{outcome="empty",rule="good"} 0
+foresail_rule_evaluations_total{outcome="error",rule="bad"} 1
+foresail_rule_evaluations_total{outcome="error",rule="good"} 0
+foresail_rule_evaluations_total{outcome="ok",rule="bad"} 0
+foresail_rule_evaluations_total{outcome="ok",rule="good"} 1
+# HELP foresail_rule_series Series in a rule's last good evaluation.
+# TYPE foresail_rule_series gauge
+foresail_rule_series{rule="good"} 1
+`
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "foresail_rule_age_seconds",
+			"foresail_rule_series", "foresail_rule_dropped_series", "foresail_rule_evaluations_total"); err != nil {
+			t.Error(err)
+		}
+		if n := testutil.CollectAndCount(table.metrics.seconds); n != 2 {
+			t.Errorf("evaluation times of %d rules, want 2", n)
+		}
+	})
+}
+
+func TestNewRefusesMistakes(t *testing.T) {
+	b := &backend{answer: values(1)}
+	bad := query("load", b)
+	bad.Interval = 0
+	for want, queries := range map[string][]Query{
+		`cannot keep rule "load": there are two of that name`:                                   {query("load", b), query("load", b)},
+		`cannot keep rule "load": it needs a name, a backend, an interval and a maxAge above 0`: {bad},
+	} {
+		_, err := New(Options{Queries: queries, Registerer: prometheus.NewRegistry()})
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+}
