@@ -1,0 +1,160 @@
+package forecast
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Forecaster forecasts one series: every grid value updates its models, their weights and the quantiles in constant time, and
+// an outlook can be had at any moment. It is strictly causal and deterministic: the same values give the same outlooks.
+// It is not safe for concurrent use.
+type Forecaster struct {
+	config  Config
+	shape   shape
+	history *History
+	models  []Model
+	mixes   []*mixture // By lead - 1.
+	errors  *calibration
+	gate    *gate
+
+	// What was issued in the newest lead steps, by step modulo the lead.
+	paths [][][]float64 // Of each model.
+	mixed [][]float64
+
+	column          []float64 // Every model's forecast of one lead.
+	points, windows []float64 // The newest outlook, lead by lead.
+}
+
+// New returns a forecaster that knows nothing yet. Fields of the config that are not set have their defaults; the error names
+// every field that is out of bounds.
+func New(config Config) (*Forecaster, error) {
+	config.Default()
+	if err := config.check(); err != nil {
+		return nil, fmt.Errorf("cannot forecast: %w", err)
+	}
+	return fresh(config), nil
+}
+
+func fresh(config Config) *Forecaster {
+	s := config.shape()
+	f := &Forecaster{config: config, shape: s, history: newHistory(s.recall), errors: newCalibration(s)}
+	models, naives := newModels(s)
+	f.models = models
+	f.gate = newGate(s, config.Step, naives, 2*s.memory/f.errors.stride)
+	for range s.lead {
+		f.mixes = append(f.mixes, newMixture(len(models), s.memory))
+		f.mixed = append(f.mixed, make([]float64, s.lead))
+		paths := make([][]float64, len(models))
+		for i := range paths {
+			paths[i] = make([]float64, s.lead)
+		}
+		f.paths = append(f.paths, paths)
+	}
+	f.column = make([]float64, len(models))
+	f.points = make([]float64, s.lead*len(levels))
+	f.windows = make([]float64, s.lead*len(levels))
+	return f
+}
+
+// Config returns the configuration with its defaults filled in.
+func (f *Forecaster) Config() Config { return f.config }
+
+// Step takes the grid value that closed.Time ends (see Grid.Add). Steps left out since the newest are missing: the clock advances and
+// nothing else is learnt. After a gap longer than what is remembered, four of the longest season, it starts anew. A value that is NaN,
+// infinite or beyond 1e70 is missing. The errors are ErrPast for a value that does not end after the newest, and ErrTime;
+// both change nothing.
+func (f *Forecaster) Step(closed series.Sample) error {
+	end, err := nanoseconds(closed.Time)
+	if err != nil {
+		return err
+	}
+	slot := (end - 1) / int64(f.config.Step)
+	if f.history.steps > 0 {
+		if slot <= f.history.slot {
+			return fmt.Errorf("grid value that ends at %v, newest at %v: %w", closed.Time.UTC(), f.end(), ErrPast)
+		}
+		if slot-f.history.slot > int64(f.shape.recall) {
+			*f = *fresh(f.config)
+		}
+	}
+	if missing(closed.Value) {
+		closed.Value = math.NaN()
+	}
+	if f.history.steps == 0 {
+		if !math.IsNaN(closed.Value) {
+			f.advance(slot, closed.Value)
+		}
+		return nil
+	}
+	for f.history.slot+1 < slot {
+		f.advance(f.history.slot+1, math.NaN())
+	}
+	f.advance(slot, closed.Value)
+	return nil
+}
+
+func (f *Forecaster) end() time.Time { return slotEnd(f.history.slot, f.config.Step) }
+
+// advance is one step: score what was forecast for it, learn it, forecast anew.
+func (f *Forecaster) advance(slot int64, v float64) {
+	h := f.history
+	h.push(slot, v)
+	if !math.IsNaN(v) {
+		for lead := 1; lead <= min(f.shape.lead, h.steps-1); lead++ {
+			at := (h.steps - lead) % f.shape.lead
+			f.mixes[lead-1].learn(f.forecasts(at, lead), f.mixed[at][lead-1], v)
+		}
+	}
+	f.errors.learn(h, f.issued)
+	f.gate.learn(h, f.errors.kept(slot))
+
+	at := h.steps % f.shape.lead
+	for i, m := range f.models {
+		m.Update(h)
+		m.Path(h, f.paths[at][i])
+	}
+	for lead := 1; lead <= f.shape.lead; lead++ {
+		f.mixed[at][lead-1] = f.mixes[lead-1].mix(f.forecasts(at, lead))
+	}
+	f.errors.fill(h, f.mixed[at], f.points, f.windows)
+	f.gate.issue(h, f.paths[at], f.windows[(f.shape.lead-1)*len(levels)+upper])
+}
+
+// forecasts gathers the models' forecasts of one lead.
+func (f *Forecaster) forecasts(at, lead int) []float64 {
+	for i, path := range f.paths[at] {
+		f.column[i] = path[lead-1]
+	}
+	return f.column
+}
+
+// issued returns the mixed path that was issued ago steps, at most the lead, before the newest; nil if there was none.
+func (f *Forecaster) issued(ago int) []float64 {
+	if ago >= f.history.steps {
+		return nil
+	}
+	return f.mixed[(f.history.steps-ago)%f.shape.lead]
+}
+
+// Outlook returns the forecast as of the newest step. Before the first value it has no points and is warming up.
+func (f *Forecaster) Outlook() Outlook {
+	o := Outlook{Step: f.config.Step, Levels: levels[:]}
+	if f.history.steps == 0 {
+		o.State = State{Reason: WarmingUp, Skill: math.NaN()}
+		return o
+	}
+	const n = len(levels)
+	values := make([]float64, 0, 2*len(f.points))
+	values = append(append(values, f.points...), f.windows...)
+	rows := make([][]float64, 2*f.shape.lead)
+	for i := range rows {
+		rows[i] = values[i*n : (i+1)*n : (i+1)*n]
+	}
+	o.Issued = f.end()
+	o.Points, o.Windows = rows[:f.shape.lead:f.shape.lead], rows[f.shape.lead:]
+	o.State = f.gate.state(f.history, o.Issued)
+	return o
+}

@@ -1,0 +1,135 @@
+package forecast
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// hysteresis is how far the skill may fall below nothing before a trusted forecast steps aside.
+	hysteresis = .05
+	// minMatured is the least number of matured forecasts that a skill is judged by.
+	minMatured = 30
+)
+
+// rival is a naive model as the gate sees it: with window quantiles from its own errors, and the losses of both where both
+// had a say.
+type rival struct {
+	errors *ranked[float32]
+	tops   []float64 // Largest value of its path, by step modulo the lead; NaN where it slept.
+	bounds []float64 // Its window quantile, likewise.
+	own    float64   // Fading sum of the mixture's losses.
+	naive  float64   // Fading sum of its losses.
+}
+
+// gate decides whether an outlook is trusted: by the pinball loss at levels[upper] of the window maximum at the full
+// lead, fading over the memory, against the best of the naive models.
+type gate struct {
+	shape
+	step    time.Duration
+	rivals  []rival
+	bounds  []float64 // The mixture's window quantile, by step modulo the lead; NaN where there was none.
+	matured int
+	open    bool
+}
+
+func newGate(s shape, step time.Duration, naives, errors int) *gate {
+	unknown := func() []float64 {
+		v := make([]float64, s.lead)
+		for i := range v {
+			v[i] = math.NaN()
+		}
+		return v
+	}
+	g := &gate{shape: s, step: step, bounds: unknown(), rivals: make([]rival, naives)}
+	for i := range g.rivals {
+		g.rivals[i] = rival{errors: newRanked[float32](errors), tops: unknown(), bounds: unknown()}
+	}
+	return g
+}
+
+// learn scores what was issued a lead ago against the newest step; keep tells whether the rivals keep this error.
+func (g *gate) learn(h *History, keep bool) {
+	came, ok := windowMax(h, g.lead)
+	at := h.Steps() % g.lead
+	if !ok || math.IsNaN(g.bounds[at]) {
+		return
+	}
+	g.matured++
+	fade := 1 - 1/float64(g.memory)
+	own := pinball(came, g.bounds[at])
+	for i := range g.rivals {
+		r := &g.rivals[i]
+		if !math.IsNaN(r.bounds[at]) {
+			r.own = fade*r.own + own
+			r.naive = fade*r.naive + pinball(came, r.bounds[at])
+		}
+		if keep && !math.IsNaN(r.tops[at]) {
+			r.errors.add(float32(root(came) - root(r.tops[at])))
+		}
+	}
+	skill := g.skill(h)
+	g.open = skill >= 0 || g.open && skill >= -hysteresis
+}
+
+// issue notes the naive models' paths and the mixture's window quantile of the newest step.
+func (g *gate) issue(h *History, paths [][]float64, bound float64) {
+	at := h.Steps() % g.lead
+	g.bounds[at] = bound
+	for i := range g.rivals {
+		r := &g.rivals[i]
+		r.tops[at], r.bounds[at] = math.NaN(), math.NaN()
+		if !math.IsNaN(sumOf(paths[i])) {
+			r.tops[at] = largest(paths[i])
+			r.bounds[at] = h.Clamp(square(root(r.tops[at]) + r.errors.quantile(levels[upper])))
+		}
+	}
+}
+
+// skill returns 1 - loss/naive loss against the best naive model; NaN while nothing has matured. What rounding alone
+// makes of a forecast, a millionth of the largest value, counts as right.
+func (g *gate) skill(h *History) float64 {
+	skill := math.NaN()
+	dust := 1e-6 * max(h.max, -h.min) * float64(g.memory)
+	for _, r := range g.rivals {
+		if r.naive > 0 || r.own > 0 {
+			s := 1 - (r.own+dust)/(r.naive+dust)
+			if math.IsNaN(skill) || s < skill {
+				skill = s
+			}
+		}
+	}
+	if math.IsNaN(skill) && g.matured > 0 {
+		return 0 // Nobody was ever wrong.
+	}
+	return skill
+}
+
+// state gives the verdict as of the newest step, which ends at now.
+func (g *gate) state(h *History, now time.Time) State {
+	skill := g.skill(h)
+	short := g.seasons[0]
+	// Both counts grow by one a step at best.
+	missing := max(2*short-h.Steps(), short-h.count, max(short, minMatured)-g.matured)
+	switch {
+	case missing > 0:
+		return State{Reason: WarmingUp, ReadyAt: now.Add(time.Duration(missing) * g.step), Skill: skill}
+	case !g.open:
+		return State{Reason: NoSkill, Skill: skill}
+	default:
+		return State{Reason: Trusted, Skill: skill}
+	}
+}
+
+// pinball is the loss at levels[upper] of the forecast q where y came.
+func pinball(y, q float64) float64 {
+	tau := levels[upper]
+	return max(tau*(y-q), (tau-1)*(y-q))
+}
+
+func sumOf(values []float64) (total float64) {
+	for _, v := range values {
+		total += v
+	}
+	return total
+}

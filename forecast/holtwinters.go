@@ -1,0 +1,192 @@
+package forecast
+
+import "math"
+
+// smoothing holds the parameters of Taylor's exponential smoothing, each in [0, 1]: gains of the level, the shortest
+// season and the longer ones, and phi, the autocorrelation of the one-step errors.
+type smoothing struct {
+	level, short, long, phi float64
+}
+
+// reseeds are the ages, in shortest seasons, at which the seasonal states are estimated anew from all that is remembered:
+// smoothing learns them too slowly from nothing, because the level eats the season.
+var reseeds = [...]int{2, 3, 5, 8, 15, 22, 29}
+
+// huber is the number of standard deviations beyond which an error teaches the seasonal states no more (Gelper, Fried &
+// Croux 2010): one burst must not return every day.
+const huber = 3
+
+// holtWinters is exponential smoothing for several seasons with AR(1) errors, additive, on the root scale
+// (Taylor 2010, "Triple seasonal methods for short-term electricity demand forecasting", eq. 1 to 5, for any number of seasons):
+//
+//	e[t] = z[t] - (l[t-1] + sum of s_i[t-m_i])
+//	l[t] = l[t-1] + level*e[t]
+//	s_i[t] = s_i[t-m_i] + gain_i*e[t]
+//	z[t+k] = l[t] + sum of s_i[t+k-m_i] + phi^k*e[t]
+//
+// A missing step lets e fade by phi and changes nothing else. It sleeps until its first seeding, at two of the
+// shortest seasons; a longer season joins in once two of it have been seen.
+type holtWinters struct {
+	smoothing
+	seasons []int
+	states  [][]float32 // By slot since the epoch, modulo the season.
+	level   float64
+	err     float64
+	spread  float64 // Mean absolute error, with a memory of the shortest season.
+	awake   bool
+}
+
+func newHoltWinters(p smoothing, seasons []int) *holtWinters {
+	hw := &holtWinters{smoothing: p, seasons: seasons}
+	for _, m := range seasons {
+		hw.states = append(hw.states, make([]float32, m))
+	}
+	return hw
+}
+
+func (hw *holtWinters) Update(h *History) {
+	for _, age := range reseeds {
+		if h.Steps() == age*hw.seasons[0] {
+			hw.seed(h)
+			return
+		}
+	}
+	if hw.awake {
+		hw.learn(h.Slot(), root(h.Back(0)), h.Steps())
+	}
+}
+
+// learn takes z, the newest value on the root scale; age is the number of steps that the seasonal states have seen, 0 to
+// hold them.
+func (hw *holtWinters) learn(slot int64, z float64, age int) {
+	if math.IsNaN(z) {
+		hw.err *= hw.phi
+		return
+	}
+	e := z - hw.level - hw.season(slot)
+	size := math.Abs(e)
+	if hw.spread > 0 {
+		size = min(size, 10*hw.spread)
+	}
+	hw.spread += (size - hw.spread) / float64(hw.seasons[0])
+	hw.level += hw.smoothing.level * e
+	hw.err = e
+	deviation := hw.spread * math.Sqrt(math.Pi/2) // Of a normal error with that mean size.
+	tame := min(max(e, -huber*deviation), huber*deviation)
+	gain := hw.short
+	for i, m := range hw.seasons {
+		if age >= 2*m {
+			hw.states[i][slot%int64(m)] += float32(gain * tame)
+		}
+		gain = hw.long
+	}
+}
+
+func (hw *holtWinters) season(slot int64) float64 {
+	sum := 0.
+	for i, m := range hw.seasons {
+		sum += float64(hw.states[i][slot%int64(m)])
+	}
+	return sum
+}
+
+func (hw *holtWinters) Path(h *History, dst []float64) {
+	fade := hw.err
+	for i := range dst {
+		if !hw.awake {
+			dst[i] = math.NaN()
+			continue
+		}
+		fade *= hw.phi
+		dst[i] = h.Clamp(square(hw.level + hw.season(h.Slot()+int64(i)+1) + fade))
+	}
+}
+
+// seed estimates the seasonal states from all that h remembers, then lets level, error and spread find their values
+// on the last of the shortest seasons, the seasonal states held.
+func (hw *holtWinters) seed(h *History) {
+	n := h.Len()
+	rest := make([]float64, n) // Oldest first: what the seasonal states do not explain.
+	for i := range rest {
+		rest[i] = root(h.Back(n - 1 - i))
+	}
+	first := h.Slot() - int64(n-1)
+	for i, m := range hw.seasons {
+		clear(hw.states[i])
+		if n >= 2*m {
+			seedSeason(rest, first, hw.states[i])
+		}
+	}
+	short := hw.seasons[0]
+	start := rest[n-short : n-short/2]
+	level, count := sum(start)
+	if count == 0 {
+		level, count = sum(rest)
+	}
+	if count == 0 {
+		return // Sleeps on: nothing is known.
+	}
+	hw.level, hw.err, hw.spread, hw.awake = level/float64(count), 0, 0, true
+	total, count := 0., 0
+	for i := short - 1; i >= 0; i-- {
+		z := root(h.Back(i))
+		hw.learn(h.Slot()-int64(i), z, 0)
+		if !math.IsNaN(z) {
+			total += math.Abs(hw.err)
+			count++
+		}
+	}
+	hw.spread = total / float64(max(count, 1))
+}
+
+// seedSeason splits rest, whose first value is that of slot first, into block levels (one per season, counted back
+// from the end) and the mean of each slot around them, by fitting the two in turn, so that missing parts of a block do not tilt its level. It
+// leaves the slot means in state and takes them out of rest; the levels stay in rest.
+func seedSeason(rest []float64, first int64, state []float32) {
+	const rounds = 4
+	n, m := len(rest), len(state)
+	levels := make([]float64, (n+m-1)/m)
+	slots := make([]float64, m)
+	counts := make([]float64, m)
+	for range rounds {
+		for b := range levels {
+			total, count := 0., 0
+			for i := max(n-(b+1)*m, 0); i < n-b*m; i++ {
+				if !math.IsNaN(rest[i]) {
+					total += rest[i] - slots[(first+int64(i))%int64(m)]
+					count++
+				}
+			}
+			levels[b] = total / float64(max(count, 1))
+		}
+		clear(slots)
+		clear(counts)
+		for i, z := range rest {
+			if !math.IsNaN(z) {
+				at := (first + int64(i)) % int64(m)
+				slots[at] += z - levels[(n-1-i)/m]
+				counts[at]++
+			}
+		}
+		for at := range slots {
+			slots[at] /= max(counts[at], 1)
+		}
+	}
+	for i := range rest {
+		rest[i] -= slots[(first+int64(i))%int64(m)]
+	}
+	for at := range slots {
+		state[at] = float32(slots[at])
+	}
+}
+
+// sum adds up what is not NaN and counts it.
+func sum(values []float64) (total float64, count int) {
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			total += v
+			count++
+		}
+	}
+	return total, count
+}

@@ -1,0 +1,65 @@
+package forecast
+
+import "math"
+
+// mixture weighs the models' forecasts of one lead by ML-Poly (Gaillard, Stoltz & van Erven 2014, "A second-order bound with
+// excess losses", fig. 3) on the linearised pinball loss of the median, so that it competes with the best fixed
+// mixture and not only with the best model. Regrets and their squares fade with a memory, so that weights follow the
+// load; a model that is asleep is left out of that step.
+type mixture struct {
+	fade   float64
+	regret []float64
+	square []float64
+	bound  float64 // Largest squared regret of one step, fading too.
+}
+
+func newMixture(models, memory int) *mixture {
+	return &mixture{fade: 1 - 1/float64(memory), regret: make([]float64, models), square: make([]float64, models)}
+}
+
+// mix returns the weighted mean of the forecasts that are not NaN; NaN if all are. The weight of model i is
+// max(regret_i, 0) * eta_i with 1/eta_i = bound + sum of squared regrets, and the same for all while no regret is positive.
+func (m *mixture) mix(forecasts []float64) float64 {
+	total, weighted, awake, plain := 0., 0., 0, 0.
+	for i, v := range forecasts {
+		if math.IsNaN(v) {
+			continue
+		}
+		awake++
+		plain += (v - plain) / float64(awake)
+		if m.regret[i] > 0 {
+			w := m.regret[i] / (m.bound + m.square[i])
+			total += w
+			weighted += (v - weighted) * (w / total)
+		}
+	}
+	switch {
+	case awake == 0:
+		return math.NaN()
+	case total > 0:
+		return weighted
+	default:
+		return plain
+	}
+}
+
+// learn takes what came of the forecasts that were mixed to mixed. None of it may be NaN but forecasts.
+func (m *mixture) learn(forecasts []float64, mixed, came float64) {
+	slope := 0. // Of the pinball loss in the forecast; 0 where it is just right, so that ties teach nothing.
+	switch {
+	case mixed > came:
+		slope = .5
+	case mixed < came:
+		slope = -.5
+	}
+	m.bound *= m.fade
+	for i, v := range forecasts {
+		if math.IsNaN(v) {
+			continue
+		}
+		r := slope * (mixed - v) // What model i would have spared.
+		m.regret[i] = m.fade*m.regret[i] + r
+		m.square[i] = m.fade*m.square[i] + r*r
+		m.bound = max(m.bound, r*r)
+	}
+}

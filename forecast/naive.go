@@ -1,0 +1,53 @@
+package forecast
+
+import "math"
+
+// lastValue forecasts that nothing changes. Through a gap it repeats the newest value known.
+type lastValue struct{}
+
+func (lastValue) Update(*History) {}
+
+func (lastValue) Path(h *History, dst []float64) {
+	for i := range dst {
+		dst[i] = h.Last()
+	}
+}
+
+// seasonAgo repeats what followed one season ago, a number of steps, re-levelled: it adds the difference between now and
+// then. In a gap the difference is the newest one known within the lead.
+type seasonAgo int
+
+func (seasonAgo) Update(*History) {}
+
+func (s seasonAgo) Path(h *History, dst []float64) {
+	season := int(s)
+	shift := math.NaN()
+	for i := 0; i < len(dst) && math.IsNaN(shift); i++ {
+		shift = h.Back(i) - h.Back(i+season)
+	}
+	for i := range dst {
+		ago := season - i%season - 1 // A lead beyond the season repeats it.
+		dst[i] = h.Clamp(h.Back(ago) + shift)
+	}
+}
+
+// median forecasts the middle of the newest values: the best that can be said of noise without memory, and of
+// series that are mostly zero.
+type median struct {
+	values *ranked[float64]
+}
+
+func newMedian(window int) *median { return &median{values: newRanked[float64](window)} }
+
+func (m *median) Update(h *History) {
+	if v := h.Back(0); !math.IsNaN(v) {
+		m.values.add(v)
+	}
+}
+
+func (m *median) Path(_ *History, dst []float64) {
+	v := m.values.quantile(.5)
+	for i := range dst {
+		dst[i] = v
+	}
+}

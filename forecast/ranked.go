@@ -1,0 +1,56 @@
+package forecast
+
+import (
+	"math"
+	"slices"
+)
+
+// ranked holds the newest values of a stream in order of size. Adding one costs a binary search and a copy of half the
+// values, which for the thousand held here is less than a tree would cost, and allocates nothing.
+type ranked[T float32 | float64] struct {
+	ring   []T // In order of arrival.
+	next   int
+	sorted []T
+}
+
+func newRanked[T float32 | float64](size int) *ranked[T] {
+	return &ranked[T]{ring: make([]T, 0, size), sorted: make([]T, 0, size)}
+}
+
+// add takes a value, which must not be NaN, in the place of the oldest one when full.
+func (r *ranked[T]) add(v T) {
+	if len(r.ring) < cap(r.ring) {
+		r.ring = append(r.ring, v)
+		at, _ := slices.BinarySearch(r.sorted, v)
+		r.sorted = slices.Insert(r.sorted, at, v)
+		return
+	}
+	old := r.ring[r.next]
+	r.ring[r.next] = v
+	r.next = (r.next + 1) % len(r.ring)
+	from, _ := slices.BinarySearch(r.sorted, old)
+	to, _ := slices.BinarySearch(r.sorted, v)
+	if to > from { // The gap left by old closes up, so that v lands one place earlier.
+		copy(r.sorted[from:], r.sorted[from+1:to])
+		r.sorted[to-1] = v
+		return
+	}
+	copy(r.sorted[to+1:from+1], r.sorted[to:from])
+	r.sorted[to] = v
+}
+
+func (r *ranked[T]) len() int { return len(r.sorted) }
+
+// quantile returns the value at rank tau*(n+1), interpolated, which a further value of the same stream exceeds with
+// probability 1-tau (Hyndman & Fan 1996, definition 6); beyond the outermost ranks it is the outermost value, and NaN of nothing.
+func (r *ranked[T]) quantile(tau float64) float64 {
+	n := len(r.sorted)
+	if n == 0 {
+		return math.NaN()
+	}
+	rank := min(max(tau*float64(n+1)-1, 0), float64(n-1))
+	below := int(rank)
+	above := min(below+1, n-1)
+	a, b := float64(r.sorted[below]), float64(r.sorted[above])
+	return a + (rank-float64(below))*(b-a)
+}
