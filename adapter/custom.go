@@ -1,0 +1,162 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/metrics/pkg/apis/custom_metrics"
+	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
+)
+
+var (
+	podResource = schema.GroupResource{Resource: "pods"}
+	podKind     = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
+)
+
+// GetMetricByName returns the metric of one object. Several series of the object, of which the metric selector
+// leaves more than one, are an error: telling one of them would be a guess.
+func (p *Provider) GetMetricByName(
+	_ context.Context, name types.NamespacedName, info provider.CustomMetricInfo, metricSelector labels.Selector,
+) (*custom_metrics.MetricValue, error) {
+	s := p.custom[customName{info.GroupResource, info.Metric}]
+	if s == nil {
+		return nil, p.missing("custom", info.Metric, info.GroupResource.String())
+	}
+	r, err := p.open(s, name.Namespace, metricSelector)
+	if err != nil {
+		s.count(false, err)
+		return nil, err
+	}
+	value, err := r.valueOf(name.Name, metricSelector)
+	s.count(r.passed, err)
+	return value, err
+}
+
+func (r *reading) valueOf(name string, metricSelector labels.Selector) (*custom_metrics.MetricValue, error) {
+	var only *entry
+	entries := named(r.view.in(r.namespace), name)
+	for i := range entries {
+		if e := &entries[i]; r.matches(e.labels) {
+			if only != nil {
+				return nil, r.ambiguous(name)
+			}
+			only = e
+		}
+	}
+	if d := r.firstDropped(func(dropped string) bool { return dropped == name }); d != nil {
+		return nil, r.unusable(d)
+	}
+	if only == nil {
+		return nil, r.absent(fmt.Sprintf(" of %s %q", r.resource, name), metricSelector)
+	}
+	metric, err := r.identifier(metricSelector)
+	if err != nil {
+		return nil, err
+	}
+	value, err := r.customValue(only, metric)
+	return &value, err
+}
+
+// GetMetricBySelector returns the metric of the live objects that the selector matches and that have a value; an
+// autoscaler takes care of those that have none. No object at all is an error.
+func (p *Provider) GetMetricBySelector(
+	ctx context.Context, namespace string, selector labels.Selector, info provider.CustomMetricInfo, metricSelector labels.Selector,
+) (*custom_metrics.MetricValueList, error) {
+	s := p.custom[customName{info.GroupResource, info.Metric}]
+	if s == nil {
+		return nil, p.missing("custom", info.Metric, info.GroupResource.String())
+	}
+	r, err := p.open(s, namespace, metricSelector)
+	if err != nil {
+		s.count(false, err)
+		return nil, err
+	}
+	names, err := p.objects.Names(ctx, s.resource, namespace, selector)
+	if err != nil {
+		err = s.unknown("its %s are not known: %v", s.resource, err)
+		s.count(false, err)
+		return nil, err
+	}
+	list, err := r.valuesOf(names, selector, metricSelector)
+	s.count(r.passed, err)
+	return list, err
+}
+
+func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector labels.Selector) (*custom_metrics.MetricValueList, error) {
+	metric, err := r.identifier(metricSelector)
+	if err != nil {
+		return nil, err
+	}
+	entries := r.view.in(r.namespace)
+	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, len(entries))}
+	for i := range entries {
+		e := &entries[i]
+		if _, alive := names[e.name]; names != nil && !alive || !r.matches(e.labels) {
+			continue
+		}
+		if n := len(list.Items); n > 0 && list.Items[n-1].DescribedObject.Name == e.name {
+			return nil, r.ambiguous(e.name)
+		}
+		value, err := r.customValue(e, metric)
+		if err != nil {
+			return nil, err
+		}
+		list.Items = append(list.Items, value)
+	}
+	if len(list.Items) > 0 {
+		return list, nil
+	}
+	if names != nil && len(names) == 0 {
+		return nil, r.unknown("no live %s match the selector %q", r.resource, selector)
+	}
+	alive := func(name string) bool { _, found := names[name]; return names == nil || found }
+	if d := r.firstDropped(alive); d != nil {
+		return nil, r.unusable(d)
+	}
+	whose := " of " + r.resource.String()
+	if !selector.Empty() {
+		whose += fmt.Sprintf(" matching %q", selector)
+	}
+	return nil, r.absent(whose, metricSelector)
+}
+
+func (r *reading) customValue(e *entry, metric custom_metrics.MetricIdentifier) (custom_metrics.MetricValue, error) {
+	quantity, at, err := r.value(e)
+	if err != nil {
+		return custom_metrics.MetricValue{}, err
+	}
+	object := custom_metrics.ObjectReference{Kind: r.kind.Kind, Namespace: e.namespace, Name: e.name}
+	if r.kind.Kind != "" {
+		object.APIVersion = r.kind.GroupVersion().String()
+	}
+	return custom_metrics.MetricValue{DescribedObject: object, Metric: metric, Timestamp: at, Value: quantity}, nil
+}
+
+// identifier names the metric in an answer, with the selector as it was asked for.
+func (r *reading) identifier(metricSelector labels.Selector) (custom_metrics.MetricIdentifier, error) {
+	id := custom_metrics.MetricIdentifier{Name: r.name}
+	if metricSelector.Empty() {
+		return id, nil
+	}
+	selector, err := metav1.ParseToLabelSelector(metricSelector.String())
+	if err != nil {
+		return id, r.bad("cannot tell the selector: %v", err)
+	}
+	id.Selector = selector
+	return id, nil
+}
+
+// NoCluster stands for the objects where there is no cluster: every name is alive, and labels are not known.
+type NoCluster struct{}
+
+// Names implements Objects.
+func (NoCluster) Names(_ context.Context, resource schema.GroupResource, _ string, selector labels.Selector) (map[string]struct{}, error) {
+	if selector.Empty() {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%s cannot be selected by label (%s) without a cluster; leave the selector out", resource, selector)
+}

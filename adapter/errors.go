@@ -1,0 +1,135 @@
+package adapter
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/foresail/foresail/forecast"
+)
+
+// unknown is the error of a metric that is served and has no value now. It carries no Retry-After, because a client
+// that gets one sleeps inside of the autoscaler's worker.
+func (s *served) unknown(format string, args ...any) error {
+	return apierrors.NewServiceUnavailable(fmt.Sprintf("metric %q has no value: %s", s.name, fmt.Sprintf(format, args...)))
+}
+
+// bad is the error of a request that can never be answered.
+func (s *served) bad(format string, args ...any) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("metric %q: %s", s.name, fmt.Sprintf(format, args...)))
+}
+
+// unavailable is the error of a lead or quantile that the outlook does not hold.
+func (s *served) unavailable(o *forecast.Outlook, err error) error {
+	reach := time.Duration(len(o.Windows)) * o.Step
+	if len(o.Levels) == 0 {
+		return s.bad("%v", err)
+	}
+	return s.bad("%v: leads up to %v and quantiles from %v to %v are available",
+		err, reach, o.Levels[0], o.Levels[len(o.Levels)-1])
+}
+
+// forecastHint tells under which name the forecast is served, where there is one.
+func (s *served) forecastHint() string {
+	if s.forecast == nil {
+		return ""
+	}
+	return fmt.Sprintf("; ask for %s", s.metric+ForecastSuffix)
+}
+
+// absent is the error of a read that matched no series, usable or not. It names the first of the causes that hold.
+func (r *reading) absent(whose string, selector labels.Selector) error {
+	total := len(r.view.entries)
+	switch {
+	case total == 0 && r.view.unnamed > 0:
+		return r.unknown("its query returned %d series and none has the labels that name their objects (%s)",
+			r.view.unnamed, strings.Join(r.naming(), ", "))
+	case total == 0 && len(r.view.dropped) > 0:
+		return r.unknown("none of the %d values of its query is usable: the value of %s is %s",
+			len(r.view.dropped), r.view.dropped[0].drop.Key, r.view.dropped[0].drop.Reason)
+	case total == 0:
+		return r.unknown("its query returned no data")
+	case len(r.view.in(r.namespace)) == 0:
+		return r.unknown("none of its %d series is of namespace %q", total, r.namespace)
+	case !selector.Empty():
+		return r.unknown("none of its series%s matches the selector %q", whose, selector)
+	default:
+		return r.unknown("it has no series%s", whose)
+	}
+}
+
+// firstDropped returns a series without a usable value that the read is about, or nil.
+func (r *reading) firstDropped(about func(name string) bool) *dropped {
+	for i := range r.view.dropped {
+		if d := &r.view.dropped[i]; d.namespace == r.namespace && about(d.name) && r.matches(d.labels) {
+			return d
+		}
+	}
+	return nil
+}
+
+// unusable is the error of a series whose value is not a number.
+func (r *reading) unusable(d *dropped) error {
+	return r.unknown("the value of %s is %s (of %d series without a usable value)", d.drop.Key, d.drop.Reason, len(r.view.dropped))
+}
+
+// ambiguous is the error of an object with several series.
+func (r *reading) ambiguous(name string) error {
+	return r.unknown("%s %q has several series: aggregate the query by (%s), or choose one by a metric selector",
+		r.resource, name, strings.Join(r.naming(), ", "))
+}
+
+// naming are the labels that name a series' object.
+func (s *source) naming() []string {
+	var out []string
+	for _, label := range []string{s.namespaceLabel, s.nameLabel} {
+		if label != "" {
+			out = append(out, label)
+		}
+	}
+	return out
+}
+
+// missing counts a read of a name that the API does not serve and returns its error, which names the APIs that do.
+func (p *Provider) missing(api, name, what string) error {
+	p.metrics.missed(api)
+	message := fmt.Sprintf("metric %q is not served for %s", name, what)
+	var elsewhere []string
+	if p.external[strings.ToLower(name)] != nil && api != "external" {
+		elsewhere = append(elsewhere, "an External metric")
+	}
+	for _, info := range p.lists.custom {
+		if info.Metric == name {
+			elsewhere = append(elsewhere, "a metric of "+info.GroupResource.String())
+		}
+	}
+	if len(elsewhere) > 0 {
+		message += "; it is " + strings.Join(elsewhere, " and ")
+	}
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound, Message: message,
+	}}
+}
+
+func outcomeOf(passed bool, err error) string {
+	switch {
+	case apierrors.IsBadRequest(err):
+		return badRequest
+	case err != nil:
+		return unknown
+	case passed:
+		return passthrough
+	default:
+		return ok
+	}
+}
+
+// round shortens an age for people.
+func round(age time.Duration) time.Duration {
+	return age.Round(max(time.Second, age.Truncate(time.Minute)/100))
+}

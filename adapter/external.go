@@ -1,0 +1,57 @@
+package adapter
+
+import (
+	"context"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/metrics/pkg/apis/external_metrics"
+	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
+)
+
+// GetExternalMetric returns the series of the metric that the namespace may read and the selector matches; the
+// autoscaler sums them. As a sum without one of its parts is not known, one series without a usable value makes the
+// whole answer an error. The metric's name is matched whatever its case.
+func (p *Provider) GetExternalMetric(
+	_ context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo,
+) (*external_metrics.ExternalMetricValueList, error) {
+	s := p.external[strings.ToLower(info.Metric)]
+	if s == nil {
+		return nil, p.missing("external", info.Metric, "the external metrics API")
+	}
+	r, err := p.open(s, namespace, selector)
+	if err != nil {
+		s.count(false, err)
+		return nil, err
+	}
+	list, err := r.externalValues(selector)
+	s.count(r.passed, err)
+	return list, err
+}
+
+func (r *reading) externalValues(selector labels.Selector) (*external_metrics.ExternalMetricValueList, error) {
+	if d := r.firstDropped(func(string) bool { return true }); d != nil {
+		return nil, r.unusable(d)
+	}
+	entries := r.view.in(r.namespace)
+	list := &external_metrics.ExternalMetricValueList{
+		Items: make([]external_metrics.ExternalMetricValue, 0, len(entries)),
+	}
+	for i := range entries {
+		e := &entries[i]
+		if !r.matches(e.labels) {
+			continue
+		}
+		quantity, at, err := r.value(e)
+		if err != nil {
+			return nil, err
+		}
+		list.Items = append(list.Items, external_metrics.ExternalMetricValue{
+			MetricName: r.name, MetricLabels: e.labels, Timestamp: at, Value: quantity,
+		})
+	}
+	if len(list.Items) == 0 {
+		return nil, r.absent("", selector)
+	}
+	return list, nil
+}
