@@ -1,0 +1,179 @@
+// Package backend answers PromQL: over HTTP from a Prometheus-compatible server (Prometheus), and from the store that
+// is built into Foresail (Store). Both answer the same two questions in the same words, so that a rule does not know
+// which of them it runs on. An answer is complete or it is an error: a partial one is never returned.
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Kind says what kept a backend from answering.
+type Kind string
+
+// The kinds. They are also the values of the label reason of foresail_backend_query_errors_total.
+const (
+	Unreachable Kind = "unreachable" // no connection, no credentials to send, or a server that says it cannot (5xx)
+	Timeout     Kind = "timeout"     // no answer within Config.Timeout or the caller's deadline
+	Rejected    Kind = "rejected"    // the backend refused: a bad query, bad credentials, a wrong URL
+	BadData     Kind = "bad_data"    // an answer that is not PromQL's, or of a type that holds no plain samples
+	Partial     Kind = "partial"     // the backend says that a part of the data is missing from its answer
+	TooLarge    Kind = "too_large"   // the answer exceeds the bound on bytes or samples
+	Canceled    Kind = "canceled"    // the caller gave up
+)
+
+// Error is why a backend has no answer. Its text is one line that says what to do.
+type Error struct {
+	Backend string
+	Kind    Kind
+	// Status is the HTTP status, and 0 where there was none.
+	Status int
+	// Message is one line without the backend's name.
+	Message string
+	// Err is the cause, and nil where the message is all there is.
+	Err error
+}
+
+// Error returns the message with the backend's name before it.
+func (e *Error) Error() string {
+	return fmt.Sprintf("cannot query backend %q: %s", e.Backend, e.Message)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Options are what every backend is given beside its config.
+type Options struct {
+	// Name is the backend's name in the config, in errors and in metrics.
+	Name string
+	// Logger may be nil, as may Metrics.
+	Logger  *slog.Logger
+	Metrics *Metrics
+}
+
+func (o *Options) fill() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	o.Logger = o.Logger.With("backend", o.Name)
+}
+
+// Metrics are Foresail's own metrics of all its backends. Make them once per process: backends come and go on reload.
+type Metrics struct {
+	registerer prometheus.Registerer
+	queries    *prometheus.CounterVec
+	errors     *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+}
+
+// NewMetrics registers the metrics; a nil registerer leaves them unregistered. An open Store adds what its engine and
+// its database say of themselves, under the prefix foresail_store_.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	auto := promauto.With(reg)
+	return &Metrics{
+		registerer: reg,
+		queries: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "foresail_backend_queries_total",
+			Help: "Queries sent to a backend, by kind (query or query_range).",
+		}, []string{"backend", "kind"}),
+		errors: auto.NewCounterVec(prometheus.CounterOpts{
+			Name: "foresail_backend_query_errors_total",
+			Help: "Queries that a backend did not answer, by reason.",
+		}, []string{"backend", "reason"}),
+		duration: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "foresail_backend_query_duration_seconds",
+			Help:    "Time from asking a backend to its decoded answer or error.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"backend"}),
+	}
+}
+
+// track counts one query; call what it returns with the query's error when it is over.
+func (m *Metrics) track(backend, kind string) func(*error) {
+	start := time.Now()
+	m.queries.WithLabelValues(backend, kind).Inc()
+	return func(err *error) {
+		m.duration.WithLabelValues(backend).Observe(time.Since(start).Seconds())
+		if *err == nil {
+			return
+		}
+		reason := BadData
+		if e, ok := errors.AsType[*Error](*err); ok {
+			reason = e.Kind
+		}
+		m.errors.WithLabelValues(backend, string(reason)).Inc()
+	}
+}
+
+// checkRange refuses what PromQL has no meaning for, before the engine or the server does so in other words.
+func checkRange(backend string, from, to time.Time, step time.Duration) error {
+	switch {
+	case step < time.Millisecond:
+		return &Error{Backend: backend, Kind: Rejected, Message: fmt.Sprintf("the step %v is below a millisecond: give a longer one", step)}
+	case to.Before(from):
+		return &Error{Backend: backend, Kind: Rejected, Message: fmt.Sprintf("the range ends at %s, before it starts at %s",
+			to.UTC().Format(time.RFC3339), from.UTC().Format(time.RFC3339))}
+	}
+	return nil
+}
+
+// missingData returns the first warning that says that data is missing, and "" if there is none. What Prometheus
+// remarks about the expression itself starts with "PromQL"; every other warning comes from a storage layer that could
+// not read all it should have (remote read, Thanos' partial response).
+func missingData(warnings []string) string {
+	for _, w := range warnings {
+		if !strings.HasPrefix(w, "PromQL warning: ") && !strings.HasPrefix(w, "PromQL info: ") && !strings.HasSuffix(w, " annotations omitted") {
+			return w
+		}
+	}
+	return ""
+}
+
+func partialError(backend, what string) error {
+	return &Error{Backend: backend, Kind: Partial, Message: "the answer is partial (" + oneLine(what) + "): see why a part of its storage does not answer"}
+}
+
+func histogramError(backend, metric string) error {
+	if metric == "" {
+		metric = "the query"
+	}
+	return &Error{Backend: backend, Kind: BadData, Message: metric +
+		" answers native histograms, which have no one value: apply histogram_quantile, histogram_sum or histogram_count"}
+}
+
+func typeError(backend, got string) error {
+	hint := "change the query so that it answers one number per series"
+	if got == "matrix" {
+		hint = "wrap the range in rate(), last_over_time() or max_over_time()"
+	}
+	return &Error{Backend: backend, Kind: BadData, Message: "the query answers a " + got + " where an instant vector is needed: " + hint}
+}
+
+// contextError is the error of a query that its context ended.
+func contextError(backend string, cause error, took time.Duration) error {
+	if errors.Is(cause, context.Canceled) {
+		return &Error{Backend: backend, Kind: Canceled, Message: "canceled by the caller", Err: cause}
+	}
+	return &Error{Backend: backend, Kind: Timeout, Err: cause,
+		Message: fmt.Sprintf("no answer within %v: make the query cheaper, or raise the timeout", took.Round(time.Millisecond))}
+}
+
+// oneLine returns the text as a single line of bounded length, fit for a log and for a Kubernetes status message.
+func oneLine(s string) string {
+	const most = 300
+	s = strings.ToValidUTF8(strings.Join(strings.Fields(s), " "), "?")
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
+}

@@ -1,0 +1,203 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	apiv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	promconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Prometheus is a backend that answers over Prometheus' HTTP API. It is safe for concurrent use.
+type Prometheus struct {
+	name    string
+	timeout time.Duration
+	metrics *Metrics
+	client  *http.Client
+	api     apiv1.API
+	log     func(warning string)
+}
+
+// NewPrometheus returns the backend; it does not ask it anything yet. The config has been defaulted and validated. A
+// CA or client certificate that cannot be read now is an error; one that cannot be read later fails the queries until
+// it can.
+func NewPrometheus(c Config, o Options) (*Prometheus, error) {
+	o.fill()
+	client, err := newHTTPClient(c)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up backend %q: %w", o.Name, err)
+	}
+	address, err := api.NewClient(api.Config{Address: c.URL, Client: client})
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up backend %q: %w", o.Name, err)
+	}
+	return &Prometheus{
+		name:    o.Name,
+		timeout: c.Timeout,
+		metrics: o.Metrics,
+		client:  client,
+		api:     apiv1.NewAPI(&boundedClient{Client: address, http: client, backend: o.Name}),
+		log: func(w string) {
+			o.Logger.Debug("The backend remarks on a query.", "warning", oneLine(w))
+		},
+	}, nil
+}
+
+func newHTTPClient(c Config) (*http.Client, error) {
+	hc := promconfig.HTTPClientConfig{
+		TLSConfig: promconfig.TLSConfig{
+			CAFile: c.TLS.CAFile, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile,
+			ServerName: c.TLS.ServerName, InsecureSkipVerify: c.TLS.InsecureSkipVerify,
+		},
+		EnableHTTP2: true,
+		// A redirected POST loses its body, and credentials would follow to who knows where: say where to instead.
+		FollowRedirects: false,
+		ProxyConfig:     promconfig.ProxyConfig{ProxyFromEnvironment: true},
+	}
+	if c.BearerTokenFile != "" {
+		hc.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: c.BearerTokenFile}
+	}
+	if c.BasicAuth != (BasicAuth{}) {
+		hc.BasicAuth = &promconfig.BasicAuth{Username: c.BasicAuth.Username, PasswordFile: c.BasicAuth.PasswordFile}
+	}
+	if len(c.Headers)+len(c.HeaderFiles) > 0 {
+		headers := make(map[string]promconfig.Header, len(c.Headers)+len(c.HeaderFiles))
+		for name, value := range c.Headers {
+			headers[name] = promconfig.Header{Values: []string{value}}
+		}
+		for name, file := range c.HeaderFiles {
+			headers[name] = promconfig.Header{Files: []string{file}}
+		}
+		hc.HTTPHeaders = &promconfig.Headers{Headers: headers}
+	}
+	return promconfig.NewClientFromConfig(hc, "foresail", promconfig.WithUserAgent("foresail"))
+}
+
+// Query evaluates the expression at one time and returns one point per series, in the backend's order; a scalar is one
+// point whose key has no labels. The points' time is the evaluation's, unless the expression says otherwise. Values
+// may be NaN or infinite. Every error is an *Error.
+func (p *Prometheus) Query(ctx context.Context, expr string, at time.Time) (points []series.Point, err error) {
+	defer p.metrics.track(p.name, "query")(&err)
+	value, err := p.ask(ctx, func(ctx context.Context) (model.Value, apiv1.Warnings, apiv1.Infos, error) {
+		return p.api.Query(ctx, expr, at, apiv1.WithTimeout(p.timeout))
+	})
+	if err != nil {
+		return nil, err
+	}
+	switch v := value.(type) {
+	case model.Vector:
+		return p.points(v)
+	case *model.Scalar:
+		return []series.Point{{Sample: series.Sample{Time: v.Timestamp.Time(), Value: float64(v.Value)}}}, nil
+	default:
+		return nil, typeError(p.name, value.Type().String())
+	}
+}
+
+// QueryRange evaluates the expression at from, from+step, ... up to and including to, and returns one run per series;
+// times at which a series has no value are absent from its run. Servers refuse more than 11,000 times in one query.
+// Every error is an *Error.
+func (p *Prometheus) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) (runs []series.Run, err error) {
+	defer p.metrics.track(p.name, "query_range")(&err)
+	if err := checkRange(p.name, from, to, step); err != nil {
+		return nil, err
+	}
+	value, err := p.ask(ctx, func(ctx context.Context) (model.Value, apiv1.Warnings, apiv1.Infos, error) {
+		return p.api.QueryRange(ctx, expr, apiv1.Range{Start: from, End: to, Step: step}, apiv1.WithTimeout(p.timeout))
+	})
+	if err != nil {
+		return nil, err
+	}
+	matrix, ok := value.(model.Matrix)
+	if !ok {
+		return nil, &Error{Backend: p.name, Kind: BadData, Message: "a range query was answered with a " + value.Type().String() + ": check that the url is a PromQL server's"}
+	}
+	return p.runs(matrix)
+}
+
+// Close lets go of idle connections; queries under way end by themselves.
+func (p *Prometheus) Close() { p.client.CloseIdleConnections() }
+
+// ask sends one query within the timeout and returns a value that is not nil, or an *Error.
+func (p *Prometheus) ask(ctx context.Context, send func(context.Context) (model.Value, apiv1.Warnings, apiv1.Infos, error)) (model.Value, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	value, warnings, _, err := send(ctx)
+	if e, ok := errors.AsType[*Error](err); ok {
+		return nil, e
+	}
+	if err != nil {
+		return nil, p.answerError(err)
+	}
+	if missing := missingData(warnings); missing != "" {
+		return nil, partialError(p.name, missing)
+	}
+	for _, w := range warnings {
+		p.log(w)
+	}
+	if value == nil {
+		return nil, &Error{Backend: p.name, Kind: BadData, Message: "the answer holds no result: check that the url is a PromQL server's"}
+	}
+	return value, nil
+}
+
+// answerError is the error of an answer that came with status 2xx and yet is none.
+func (p *Prometheus) answerError(err error) error {
+	e := &Error{Backend: p.name, Kind: BadData, Err: err}
+	refused, ok := errors.AsType[*apiv1.Error](err)
+	if ok && refused.Type != apiv1.ErrBadResponse {
+		e.Kind, e.Message = Rejected, oneLine(string(refused.Type)+": "+refused.Msg)
+		return e
+	}
+	e.Message = "the answer is not Prometheus' JSON: check that the url is a PromQL server's: " + oneLine(err.Error())
+	return e
+}
+
+func (p *Prometheus) points(v model.Vector) ([]series.Point, error) {
+	points := make([]series.Point, len(v))
+	for i, s := range v {
+		if s == nil {
+			return nil, &Error{Backend: p.name, Kind: BadData, Message: "the answer holds an empty sample: check that the url is a PromQL server's"}
+		}
+		if s.Histogram != nil {
+			return nil, histogramError(p.name, string(s.Metric[model.MetricNameLabel]))
+		}
+		points[i] = series.Point{Key: keyOfMetric(s.Metric), Sample: series.Sample{Time: s.Timestamp.Time(), Value: float64(s.Value)}}
+	}
+	return points, nil
+}
+
+func (p *Prometheus) runs(m model.Matrix) ([]series.Run, error) {
+	runs := make([]series.Run, len(m))
+	for i, s := range m {
+		if s == nil {
+			return nil, &Error{Backend: p.name, Kind: BadData, Message: "the answer holds an empty series: check that the url is a PromQL server's"}
+		}
+		if len(s.Histograms) > 0 {
+			return nil, histogramError(p.name, string(s.Metric[model.MetricNameLabel]))
+		}
+		samples := make([]series.Sample, len(s.Values))
+		for j, v := range s.Values {
+			samples[j] = series.Sample{Time: v.Timestamp.Time(), Value: float64(v.Value)}
+		}
+		runs[i] = series.Run{Key: keyOfMetric(s.Metric), Samples: samples}
+	}
+	return runs, nil
+}
+
+func keyOfMetric(m model.Metric) series.Key {
+	labels := make([]series.Label, 0, len(m))
+	for name, value := range m {
+		if name != model.MetricNameLabel {
+			labels = append(labels, series.Label{Name: string(name), Value: string(value)})
+		}
+	}
+	return series.NewKey(string(m[model.MetricNameLabel]), labels...)
+}
