@@ -1,0 +1,144 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	cmapiserver "sigs.k8s.io/custom-metrics-apiserver/pkg/apiserver"
+	cmoptions "sigs.k8s.io/custom-metrics-apiserver/pkg/cmd/options"
+)
+
+// Flags are the settings of a server in a cluster, under the names that other adapters give them.
+type Flags struct {
+	*cmoptions.CustomMetricsAdapterServerOptions
+	// Kubeconfig is used for everything that has no kubeconfig of its own; "" means the pod's service account.
+	Kubeconfig string
+	// ListerKubeconfig is used to watch the objects that metrics describe.
+	ListerKubeconfig string
+	// QPS and Burst limit the requests to the cluster's API server.
+	QPS   float32
+	Burst int
+}
+
+// defaultPort is a port that needs no privileges.
+const defaultPort = 6443
+
+// NewFlags returns the defaults: port 6443 with a certificate of its own that is kept in memory.
+func NewFlags() *Flags {
+	o := cmoptions.NewCustomMetricsAdapterServerOptions()
+	o.SecureServing.BindPort = defaultPort
+	o.SecureServing.ServerCert.CertDirectory = ""
+	return &Flags{CustomMetricsAdapterServerOptions: o, QPS: rest.DefaultQPS, Burst: rest.DefaultBurst}
+}
+
+// AddFlags adds the flags to a set.
+func (f *Flags) AddFlags(fs *pflag.FlagSet) {
+	f.CustomMetricsAdapterServerOptions.AddFlags(fs)
+	fs.StringVar(&f.Kubeconfig, "kubeconfig", f.Kubeconfig,
+		"kubeconfig file of the cluster, for everything that has none of its own; without it, the pod's service account")
+	fs.StringVar(&f.ListerKubeconfig, "lister-kubeconfig", f.ListerKubeconfig,
+		"kubeconfig file with the rights to list the objects that metrics describe")
+	fs.Float32Var(&f.QPS, "client-qps", f.QPS, "requests a second to the cluster's API server")
+	fs.IntVar(&f.Burst, "client-burst", f.Burst, "requests to the cluster's API server in a burst")
+}
+
+// ClientConfig returns how to reach the cluster's API server. Its error says what is missing.
+func (f *Flags) ClientConfig() (*rest.Config, error) {
+	file := f.ListerKubeconfig
+	if file == "" {
+		file = f.Kubeconfig
+	}
+	var config *rest.Config
+	var err error
+	if file != "" {
+		if config, err = clientcmd.BuildConfigFromFlags("", file); err != nil {
+			return nil, fmt.Errorf("cannot use kubeconfig %q: %w", file, err)
+		}
+	} else if config, err = rest.InClusterConfig(); errors.Is(err, rest.ErrNotInCluster) {
+		return nil, errors.New("cannot find the cluster: this is not a pod and there is no kubeconfig; " +
+			"name one with --kubeconfig FILE, or run foresail demo, which needs no cluster")
+	} else if err != nil {
+		return nil, fmt.Errorf("cannot use the pod's service account: %w", err)
+	}
+	config.QPS, config.Burst = f.QPS, f.Burst
+	return config, nil
+}
+
+// NewCluster returns a server for a cluster: TLS on the flags' port, clients known and allowed by what the cluster's
+// API server says of them. It asks the cluster, and listens, before it returns.
+func NewCluster(flags *Flags, opts Options) (*Server, error) {
+	client, err := flags.ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	if flags.Authentication.RemoteKubeConfigFile == "" {
+		flags.Authentication.RemoteKubeConfigFile = flags.Kubeconfig
+	}
+	if flags.Authorization.RemoteKubeConfigFile == "" {
+		flags.Authorization.RemoteKubeConfigFile = flags.Kubeconfig
+	}
+	if problems := flags.Validate(); len(problems) > 0 {
+		return nil, fmt.Errorf("cannot use the flags: %w", utilerrors.NewAggregate(problems))
+	}
+	if err := flags.listen(); err != nil {
+		return nil, err
+	}
+	api, err := buildCluster(flags, client, opts)
+	if err != nil {
+		if l := flags.SecureServing.Listener; l != nil {
+			err = errors.Join(err, l.Close())
+		}
+		return nil, err
+	}
+	prepared := api.PrepareRun()
+	return &Server{url: "https://" + reachable(flags.SecureServing.Listener.Addr()), run: func(ctx context.Context) error {
+		if err := prepared.RunWithContext(ctx); err != nil {
+			return fmt.Errorf("cannot serve the metrics API: %w", err)
+		}
+		return nil
+	}}, nil
+}
+
+func buildCluster(flags *Flags, client *rest.Config, opts Options) (*genericapiserver.GenericAPIServer, error) {
+	config := genericapiserver.NewRecommendedConfig(cmapiserver.Codecs)
+	config.ClientConfig = client
+	if err := flags.ApplyTo(config); err != nil {
+		return nil, fmt.Errorf("cannot set up serving with the cluster at %s: %w", client.Host, err)
+	}
+	return build(&config.Config, opts)
+}
+
+// listen opens the port, unless there is a listener already or a shared port is asked for, which the library opens.
+func (f *Flags) listen() error {
+	s := f.SecureServing
+	if s.Listener != nil {
+		return nil
+	}
+	if s.BindPort == 0 {
+		return errors.New("cannot serve without a port: --secure-port is 0")
+	}
+	if s.PermitPortSharing || s.PermitAddressSharing {
+		return nil
+	}
+	addr := net.JoinHostPort(s.BindAddress.String(), strconv.Itoa(s.BindPort))
+	listener, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("cannot listen on %s: the port is in use; stop what uses it or choose another with --secure-port", addr)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("cannot listen on %s: ports below 1024 need privileges; choose another with --secure-port", addr)
+	case err != nil:
+		return fmt.Errorf("cannot listen on %s: %w", addr, err)
+	}
+	s.Listener = listener
+	return nil
+}

@@ -1,0 +1,271 @@
+// Package kube knows which objects of the cluster are alive, from watches of their names and labels alone.
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/cache"
+)
+
+const (
+	// syncTimeout is how long after the start of a watch its first readers wait for it.
+	syncTimeout = 5 * time.Second
+	// refreshInterval is how often at most an unknown resource makes the cluster be asked for its resources again.
+	refreshInterval = 30 * time.Second
+	// livePods leaves out the pods that will not run again; they keep their labels and, for a while, their metrics.
+	livePods = "status.phase!=Succeeded,status.phase!=Failed"
+)
+
+// Pods is the resource of pods.
+var Pods = schema.GroupResource{Resource: "pods"}
+
+// Options are the collaborators of Objects.
+type Options struct {
+	// Config reaches the cluster's API server.
+	Config *rest.Config
+	Logger *slog.Logger
+}
+
+// Objects watches the objects of the resources it is asked for. Its methods are safe for concurrent use.
+type Objects struct {
+	client metadata.Interface
+	mapper meta.ResettableRESTMapper
+	logger *slog.Logger
+
+	running sync.WaitGroup
+
+	mu        sync.Mutex
+	ctx       context.Context // of Start; nil before
+	watches   map[schema.GroupResource]*watch
+	refreshed time.Time
+}
+
+// watch is the live objects of one resource.
+type watch struct {
+	informer   cache.SharedIndexInformer
+	namespaced bool
+	pods       bool
+	deadline   time.Time
+	// failure is the newest error of listing or watching, kept to be told while the watch has no objects yet.
+	failure atomic.Pointer[error]
+}
+
+// New returns objects that are not watched yet. It asks the cluster nothing.
+func New(opts Options) (*Objects, error) {
+	client, err := metadata.NewForConfig(opts.Config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a metadata client: %w", err)
+	}
+	disco, err := discovery.NewDiscoveryClientForConfig(opts.Config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a discovery client: %w", err)
+	}
+	return &Objects{
+		client:  client,
+		mapper:  restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)),
+		logger:  opts.Logger,
+		watches: make(map[schema.GroupResource]*watch),
+	}, nil
+}
+
+// Start allows watches, which end with ctx, and starts those of the resources given, so that their first reader need
+// not wait. Others start when they are first asked for.
+func (o *Objects) Start(ctx context.Context, resources ...schema.GroupResource) error {
+	o.mu.Lock()
+	o.ctx = ctx
+	o.mu.Unlock()
+	var problems []error
+	for _, r := range resources {
+		_, err := o.watch(r)
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+// Wait returns when all watches have ended, after the context of Start has.
+func (o *Objects) Wait() { o.running.Wait() }
+
+// Synced tells whether every watch that was started has its objects.
+func (o *Objects) Synced() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, w := range o.watches {
+		if !w.informer.HasSynced() {
+			return false
+		}
+	}
+	return true
+}
+
+// Names returns the names of the live objects of a namespace that the selector matches; never nil without an error.
+// Pods that ended or are being deleted are not alive. The namespace is ignored for cluster-scoped resources. The first
+// reads of a resource wait for its watch, up to five seconds after it began.
+func (o *Objects) Names(
+	ctx context.Context, resource schema.GroupResource, namespace string, selector labels.Selector,
+) (map[string]struct{}, error) {
+	w, err := o.watch(resource)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.wait(ctx, resource); err != nil {
+		return nil, err
+	}
+	if !w.namespaced {
+		namespace = ""
+	}
+	found, err := w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list %s: %w", resource, err)
+	}
+	names := make(map[string]struct{}, len(found))
+	for _, object := range found {
+		o, isMeta := object.(*metav1.PartialObjectMetadata)
+		if !isMeta || w.pods && o.DeletionTimestamp != nil || !selector.Matches(labels.Set(o.Labels)) {
+			continue
+		}
+		names[o.Name] = struct{}{}
+	}
+	return names, nil
+}
+
+// wait returns once the watch has its objects, or an error where that takes too long.
+func (w *watch) wait(ctx context.Context, resource schema.GroupResource) error {
+	if w.informer.HasSynced() {
+		return nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, w.deadline)
+	defer cancel()
+	if cache.WaitForCacheSync(ctx.Done(), w.informer.HasSynced) {
+		return nil
+	}
+	if failure := w.failure.Load(); failure != nil {
+		return fmt.Errorf("cannot watch %s: %w", resource, *failure)
+	}
+	return fmt.Errorf("cannot watch %s: the cluster's API server has not answered yet", resource)
+}
+
+// watch returns the watch of a resource and starts it where there is none.
+func (o *Objects) watch(resource schema.GroupResource) (*watch, error) {
+	w, ctx := o.watched(resource)
+	if w != nil {
+		return w, nil
+	}
+	if ctx == nil || ctx.Err() != nil {
+		return nil, fmt.Errorf("cannot watch %s: the program is starting or ending", resource)
+	}
+	gvr, namespaced, err := o.find(resource) // may ask the cluster, so not under the lock
+	if err != nil {
+		return nil, err
+	}
+	w = &watch{pods: resource == Pods, namespaced: namespaced, deadline: time.Now().Add(syncTimeout)}
+	var tweak func(*metav1.ListOptions)
+	if w.pods {
+		tweak = func(options *metav1.ListOptions) { options.FieldSelector = livePods }
+	}
+	w.informer = metadatainformer.NewFilteredMetadataInformer(o.client, gvr, metav1.NamespaceAll, 0,
+		cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, tweak).Informer()
+	if err := w.informer.SetTransform(strip); err != nil {
+		return nil, fmt.Errorf("cannot watch %s: %w", resource, err)
+	}
+	if err := w.informer.SetWatchErrorHandlerWithContext(o.failed(w, resource)); err != nil {
+		return nil, fmt.Errorf("cannot watch %s: %w", resource, err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if other := o.watches[resource]; other != nil { // started meanwhile by another reader
+		return other, nil
+	}
+	o.watches[resource] = w
+	o.running.Go(func() { w.informer.RunWithContext(ctx) })
+	return w, nil
+}
+
+func (o *Objects) watched(resource schema.GroupResource) (*watch, context.Context) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.watches[resource], o.ctx
+}
+
+// failed returns what is done with a watch's errors: the first of a kind is logged, later ones are kept to be told.
+func (o *Objects) failed(w *watch, resource schema.GroupResource) cache.WatchErrorHandlerWithContext {
+	return func(_ context.Context, _ *cache.Reflector, err error) {
+		last := w.failure.Swap(&err)
+		if !w.informer.HasSynced() && (last == nil || (*last).Error() != err.Error()) {
+			o.logger.Warn("cannot watch objects: metrics that describe them are errors until it works; "+
+				"the service account needs list and watch", "resource", resource.String(), "err", err)
+		}
+	}
+}
+
+// find tells the version under which a resource is served, and whether it is namespaced.
+func (o *Objects) find(resource schema.GroupResource) (schema.GroupVersionResource, bool, error) {
+	if resource == Pods { // without asking the cluster
+		return Pods.WithVersion("v1"), true, nil
+	}
+	kind, err := o.mapper.KindFor(resource.WithVersion(""))
+	if meta.IsNoMatchError(err) && o.mayRefresh() { // it may have been installed since
+		o.mapper.Reset()
+		kind, err = o.mapper.KindFor(resource.WithVersion(""))
+	}
+	if err != nil {
+		return schema.GroupVersionResource{}, false, fmt.Errorf("cannot find the resource %s: %w", resource, err)
+	}
+	mapping, err := o.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return schema.GroupVersionResource{}, false, fmt.Errorf("cannot find the resource %s: %w", resource, err)
+	}
+	return mapping.Resource, mapping.Scope.Name() == meta.RESTScopeNameNamespace, nil
+}
+
+// mayRefresh tells whether what the mapper knows of the cluster is old enough to be asked for again.
+func (o *Objects) mayRefresh() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if time.Since(o.refreshed) < refreshInterval {
+		return false
+	}
+	o.refreshed = time.Now()
+	return true
+}
+
+// strip keeps of an object what is read here, and the version that the watch itself needs.
+func strip(object any) (any, error) {
+	o, isMeta := object.(*metav1.PartialObjectMetadata)
+	if !isMeta {
+		return object, nil
+	}
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Name: o.Name, Namespace: o.Namespace, Labels: o.Labels,
+		ResourceVersion: o.ResourceVersion, DeletionTimestamp: o.DeletionTimestamp,
+	}}, nil
+}
+
+// KindOf returns the kind of a resource that Kubernetes itself has, without asking a cluster; false for any other.
+func KindOf(resource schema.GroupResource) (schema.GroupVersionKind, bool) {
+	for _, gv := range scheme.Scheme.PrioritizedVersionsForGroup(resource.Group) {
+		for kind := range scheme.Scheme.KnownTypes(gv) {
+			gvk := gv.WithKind(kind)
+			if plural, _ := meta.UnsafeGuessKindToResource(gvk); plural.Resource == resource.Resource {
+				return gvk, true
+			}
+		}
+	}
+	return schema.GroupVersionKind{}, false
+}
