@@ -23,6 +23,7 @@ import (
 
 // TestPlane lives one plane's life: pods, an aggregated API, an HPA, a namespace's end, and a stop.
 func TestPlane(t *testing.T) {
+	t.Parallel()
 	p := startPlane(t)
 	t.Logf("ready after %v with %d MB resident", p.took.Round(100*time.Millisecond), residentMB(t, p.dir))
 	p.kubectl(t, web(5), "apply", "-f", "-")

@@ -63,7 +63,7 @@ func build(ctx context.Context, flags *flag.FlagSet, args []string) error {
 func up(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	opts := plane.Options{Progress: os.Stderr}
 	flags.StringVar(&opts.Dir, "dir", "", "folder for the plane's data, keys and logs; what an earlier plane left there is removed")
-	flags.StringVar(&opts.Bin, "bin", "", "where `build` put the binaries (default: bin in the module's folder)")
+	flags.StringVar(&opts.Bin, "bin", "", "where controlplane build put the binaries (default: bin in the module's folder)")
 	flags.DurationVar(&opts.HPASync, "hpa-sync", time.Second, "the HPA controller's sync period")
 	flags.DurationVar(&opts.HPADownscaleStabilization, "hpa-downscale-stabilization", 10*time.Second, "how long the HPA looks back before it scales down")
 	flags.DurationVar(&opts.PodReadyDelay, "pod-ready-delay", 0, "how long a new pod stays Pending before it is Ready")
@@ -78,12 +78,12 @@ func up(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	if err := defaultBin(&opts.Bin); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	if stdinIsLifeline() {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
-			cancel()
+			cancel(errors.New("standard input was closed"))
 		}()
 	}
 	return plane.Run(ctx, opts, func(r plane.Ready) {
@@ -97,7 +97,7 @@ func register(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	flags.StringVar(&opts.Kubeconfig, "kubeconfig", "", "the plane's admin.kubeconfig")
 	flags.IntVar(&opts.Port, "port", 0, "loopback port on which the metrics API is served")
 	flags.StringVar(&opts.CAFile, "ca-file", "", "authority that signed the server's certificate for foresail.foresail.svc (default: not verified)")
-	flags.StringVar(&bin, "bin", "", "where `build` put kubectl (default: bin in the module's folder)")
+	flags.StringVar(&bin, "bin", "", "where controlplane build put kubectl (default: bin in the module's folder)")
 	flags.DurationVar(&opts.Timeout, "timeout", time.Minute, "how long to wait until all are Available")
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp

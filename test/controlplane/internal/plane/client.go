@@ -28,7 +28,7 @@ func newClient(keys *pki) (*client, error) {
 	}}, nil
 }
 
-// get returns the body of a 200 answer; any other status is an error that quotes the answer's last lines.
+// get returns the body of a 200 answer; any other status is an error that quotes the answer's start.
 func (c *client) get(ctx context.Context, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -44,7 +44,7 @@ func (c *client) get(ctx context.Context, url string) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read the answer of %s: %w", url, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s: %s", url, resp.Status, body[max(0, len(body)-500):])
+		return nil, fmt.Errorf("%s answered %s: %s", url, resp.Status, body[:min(len(body), 500)])
 	}
 	return body, nil
 }

@@ -16,9 +16,9 @@ func (p *plane) startEtcd(ctx context.Context) (string, error) {
 	}
 	clients, peers := fmt.Sprintf("http://127.0.0.1:%d", ports[0]), fmt.Sprintf("http://127.0.0.1:%d", ports[1])
 	err = p.launch("etcd",
-		"--data-dir="+p.path("etcd"), "--log-level=warn", "--unsafe-no-fsync", // The data is thrown away.
+		"--name=plane", "--data-dir="+p.path("etcd"), "--log-level=warn", "--unsafe-no-fsync", // The data is thrown away.
 		"--listen-client-urls="+clients, "--advertise-client-urls="+clients,
-		"--listen-peer-urls="+peers, "--initial-advertise-peer-urls="+peers, "--initial-cluster=default="+peers)
+		"--listen-peer-urls="+peers, "--initial-advertise-peer-urls="+peers, "--initial-cluster=plane="+peers)
 	if err != nil {
 		return "", err
 	}

@@ -2,6 +2,7 @@ package plane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -80,7 +81,7 @@ func Run(ctx context.Context, opts Options, ready func(Ready)) error {
 	}
 }
 
-// prepare locks the folder against a second plane, removes what an earlier one left, and writes keys and stages.
+// prepare checks the options, takes the folder, and writes keys and stages into it.
 func (p *plane) prepare() (unlock func(), err error) {
 	if p.Nodes < 1 {
 		return nil, fmt.Errorf("cannot run %d nodes: pods need at least 1", p.Nodes)
@@ -90,22 +91,13 @@ func (p *plane) prepare() (unlock func(), err error) {
 			return nil, fmt.Errorf("cannot resolve folder: %w", err)
 		}
 	}
-	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot create the plane's folder: %w", err)
-	}
-	lock, err := os.Create(p.path("lock"))
-	if err != nil {
-		return nil, fmt.Errorf("cannot create the lock: %w", err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("cannot use folder %s: another plane is running there: %w", p.Dir, err)
-	}
-	for _, old := range []string{"etcd", "pki"} {
-		if err := os.RemoveAll(p.path(old)); err != nil {
-			lock.Close()
-			return nil, fmt.Errorf("cannot remove what an earlier plane left: %w", err)
+	for _, b := range binaries {
+		if _, err := os.Stat(filepath.Join(p.Bin, b.name)); err != nil {
+			return nil, fmt.Errorf("cannot find %s: %w: run `controlplane build` first, or name the folder of the binaries with --bin", b.name, err)
 		}
+	}
+	if unlock, err = takeDir(p.Dir); err != nil {
+		return nil, err
 	}
 	if p.keys, err = newPKI(p.path("pki")); err == nil {
 		p.client, err = newClient(p.keys)
@@ -114,8 +106,38 @@ func (p *plane) prepare() (unlock func(), err error) {
 		err = writeStages(filepath.Join(p.Bin, "stages"), p.path("stages.yaml"), p.PodReadyDelay)
 	}
 	if err != nil {
-		lock.Close()
+		unlock()
 		return nil, err
+	}
+	return unlock, nil
+}
+
+// takeDir makes dir this plane's alone until unlock, and removes the data and keys that an earlier plane left there. It
+// removes nothing where no plane ever ran: the folder's lock, which stays, is the sign.
+func takeDir(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot create the plane's folder: %w", err)
+	}
+	name := filepath.Join(dir, "controlplane.lock")
+	_, unknown := os.Stat(name)
+	for _, old := range []string{"etcd", "pki"} {
+		if _, err := os.Stat(filepath.Join(dir, old)); err == nil && unknown != nil {
+			return nil, fmt.Errorf("cannot use folder %s: it holds %s, which no plane wrote: name another folder", dir, old)
+		}
+	}
+	lock, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot create the lock: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("cannot use folder %s: another plane is running there: %w", dir, err)
+	}
+	for _, old := range []string{"etcd", "pki"} {
+		if err := os.RemoveAll(filepath.Join(dir, old)); err != nil {
+			lock.Close()
+			return nil, fmt.Errorf("cannot remove what an earlier plane left: %w", err)
+		}
 	}
 	return func() { lock.Close() }, nil
 }
@@ -174,6 +196,9 @@ func (p *plane) await(ctx context.Context, what string, check func(context.Conte
 		case child := <-p.ended:
 			return child.failure()
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return fmt.Errorf("stopped before %s was up: %w", what, context.Cause(ctx))
+			}
 			last := p.procs[len(p.procs)-1]
 			return fmt.Errorf("cannot wait for %s: %w; last: %w; the end of %s:\n%s", what, context.Cause(ctx), err, last.logFile, last.tail())
 		case <-time.After(100 * time.Millisecond):

@@ -2,6 +2,7 @@ package plane
 
 import (
 	"crypto/x509"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -78,5 +79,44 @@ func TestModuleDir(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if dir, err := ModuleDir(); err == nil {
 		t.Errorf("outside the repository: %s, want an error", dir)
+	}
+}
+
+// TestTakeDir: a folder is one plane's at a time, and only what a plane left there is ever removed.
+func TestTakeDir(t *testing.T) {
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "pki", "ca.key")
+	if err := os.MkdirAll(filepath.Dir(precious), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := takeDir(dir); err == nil {
+		t.Error("took a folder with somebody's keys, want an error")
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Errorf("somebody's key is gone: %v", err)
+	}
+
+	dir = filepath.Join(t.TempDir(), "plane")
+	unlock, err := takeDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "etcd"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := takeDir(dir); err == nil {
+		t.Error("took a folder in use, want an error")
+	}
+	unlock()
+	unlock, err = takeDir(dir)
+	if err != nil {
+		t.Fatalf("cannot take over an earlier plane's folder: %v", err)
+	}
+	defer unlock()
+	if _, err := os.Stat(filepath.Join(dir, "etcd")); err == nil {
+		t.Error("an earlier plane's data is still there")
 	}
 }

@@ -1,7 +1,6 @@
 package plane
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,9 +38,6 @@ func startProcess(bin, name, dir string, args []string, ended chan<- *process) (
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = childAttr()
 	if err := p.cmd.Start(); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%w: run `controlplane build` first, or name the folder of the binaries with --bin", err)
-		}
 		return nil, fmt.Errorf("cannot start %s: %w", name, err)
 	}
 	go func() {
