@@ -21,8 +21,9 @@ const (
 	minVisits = 10_000
 )
 
-// defaulter is a config struct that knows its default values. The decoder calls Default on every struct that it is
-// about to fill: the file's, those of lists and maps, those behind pointers.
+// defaulter is a config struct that knows its default values: Default fills in what the file left out. The decoder calls
+// it on every struct that the file has, when the rest of that struct has been decoded. A struct that holds another one
+// by value answers for it too, because the file may not have it.
 type defaulter interface{ Default() }
 
 // Decode fills into, a pointer to a struct, from a YAML file. Fields are matched by their yaml tags. It follows YAML 1.2
@@ -38,12 +39,12 @@ func Decode(file string, data []byte, into any) (*Document, Errors) {
 	if out.Kind() != reflect.Pointer || out.IsNil() {
 		return doc, Errors{{File: file, Problem: fmt.Sprintf("cannot decode into a %T", into)}}
 	}
-	setDefaults(out.Elem())
 	root, line, err := parse(data)
 	if err != nil {
 		return doc, Errors{{File: file, Line: line, Problem: err.Error()}}
 	}
 	if root == nil {
+		setDefaults(out.Elem())
 		return doc, nil
 	}
 	d := &decoder{doc: doc, visits: minVisits + maxRepeat*count(root)}
@@ -103,6 +104,7 @@ func (d *decoder) value(n *yaml.Node, field string, out reflect.Value, depth int
 	if _, known := d.doc.lines[field]; !known {
 		d.doc.lines[field] = n.Line
 	}
+	defer setDefaults(out)
 	switch {
 	case n.Kind == yaml.AliasNode:
 		d.value(n.Alias, field, out, depth+1)
@@ -112,7 +114,6 @@ func (d *decoder) value(n *yaml.Node, field string, out reflect.Value, depth int
 	case out.Kind() == reflect.Pointer:
 		if out.IsNil() {
 			out.Set(reflect.New(out.Type().Elem()))
-			setDefaults(out.Elem())
 		}
 		d.value(n, field, out.Elem(), depth+1)
 		return
@@ -145,7 +146,6 @@ func (d *decoder) list(n *yaml.Node, field string, out reflect.Value, depth int)
 	list := reflect.MakeSlice(out.Type(), 0, 0)
 	for i, c := range n.Content {
 		item := reflect.New(out.Type().Elem()).Elem()
-		setDefaults(item)
 		d.value(c, fmt.Sprintf("%s[%d]", field, i), item, depth+1)
 		if d.visits < 0 {
 			return
@@ -163,7 +163,6 @@ func (d *decoder) dictionary(n *yaml.Node, field string, out reflect.Value, dept
 	made := reflect.MakeMap(out.Type())
 	for _, e := range d.entries(n, field, depth) {
 		item := reflect.New(out.Type().Elem()).Elem()
-		setDefaults(item)
 		d.entry(e, field, item, depth)
 		made.SetMapIndex(reflect.ValueOf(e.name).Convert(out.Type().Key()), item)
 	}

@@ -38,7 +38,11 @@ type item struct {
 	Ready bool   `yaml:"ready"`
 }
 
-func (i *item) Default() { i.Size = 7 }
+func (i *item) Default() {
+	if i.Size == 0 {
+		i.Size = 7
+	}
+}
 
 // tree can nest without end, as only a type made for it can.
 type tree []tree
@@ -97,10 +101,12 @@ func TestDecodeValues(t *testing.T) {
 	f("addr: ::1", sample{Addr: netip.IPv6Loopback()})
 	f("labels: {on: off, a.b: 1}", sample{Labels: map[string]string{"on": "off", "a.b": "1"}})
 
-	// Defaults go into every struct that the decoder makes, and what the file says wins.
+	// Defaults go into every struct that the file has, where they are needed.
 	f("items: [{}, {name: b, size: 2}]", sample{Items: []item{{Size: 7}, {Name: "b", Size: 2}}})
 	f("items: []", sample{Items: []item{}})
+	f("items: [null]", sample{Items: []item{{Size: 7}}})
 	f("one: {}", sample{One: &item{Size: 7}})
+	f("one: {size: 0}", sample{One: &item{Size: 7}})
 
 	// Aliases and merges: own keys win, then the first of several.
 	f("text: &t hello\nlabels: {a: *t}", sample{Text: "hello", Labels: map[string]string{"a": "hello"}})

@@ -1,0 +1,173 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/collectors/kafka"
+	"github.com/foresail/foresail/collectors/nodemem"
+	"github.com/foresail/foresail/collectors/rpc"
+)
+
+// StoreBackend is the name by which metrics choose the embedded store.
+const StoreBackend = "store"
+
+// File is a whole config file.
+type File struct {
+	// Backends are the servers that metrics may be asked of. The first one is asked by metrics that name none; without
+	// any it is the embedded store, which metrics can always name as "store".
+	Backends []Backend           `yaml:"backends"`
+	Store    backend.StoreConfig `yaml:"store"`
+	Web      Web                 `yaml:"web"`
+	// Metrics is what the file says is served, and Rules what that comes to.
+	Metrics    []rules.Metric `yaml:"metrics"`
+	Rules      []rules.Rule   `yaml:"-"`
+	Collectors Collectors     `yaml:"collectors"`
+}
+
+// Backend is one server that answers PromQL over HTTP.
+type Backend struct {
+	Name       string         `yaml:"name"`
+	Prometheus backend.Config `yaml:"prometheus"`
+}
+
+// Web is the plain HTTP port: /metrics, /-/healthy, /-/ready and, where the embedded store is used, its /api/v1.
+type Web struct {
+	// Listen is host:port. Default :8080; empty text means no such port.
+	Listen string `yaml:"listen"`
+}
+
+// Collectors are the built-in sources of samples. What they collect goes into the embedded store.
+type Collectors struct {
+	Kafka []kafka.Config `yaml:"kafka"`
+	GRPC  []rpc.Config   `yaml:"grpc"`
+	// NodeMemory is nil where this host's memory is not collected.
+	NodeMemory *nodemem.Config `yaml:"nodeMemory"`
+}
+
+// Default fills in what the file left out.
+func (f *File) Default() { f.Store.Default() }
+
+// Default fills in what the file left out.
+func (b *Backend) Default() { b.Prometheus.Default() }
+
+// UsesStore tells whether anything reads from the embedded store or writes to it.
+func (f *File) UsesStore() bool {
+	return len(f.Backends) == 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || f.Collectors.NodeMemory != nil ||
+		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend })
+}
+
+// Load reads a config file. Mistakes in it are returned as Errors, all at once.
+func Load(path string) (*File, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read config file: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse is Load for a file that has been read; the name stands in its errors.
+func Parse(name string, data []byte) (*File, error) {
+	f := &File{Web: Web{Listen: ":8080"}}
+	doc, errs := Decode(name, data, f)
+	if slices.ContainsFunc(errs, func(e Error) bool { return e.Field == "" }) {
+		return nil, errs // Not the file that was meant: what else is wrong with it says nothing.
+	}
+	decoded := errs
+	f.validate(func(field, problem string) {
+		if !slices.ContainsFunc(decoded, func(e Error) bool { return within(field, e.Field) }) {
+			errs = append(errs, Error{File: name, Line: doc.Line(field), Field: field, Problem: problem})
+		}
+	})
+	if len(errs) > 0 {
+		errs.sort()
+		return nil, errs
+	}
+	return f, nil
+}
+
+// within tells whether a field is another one or below it.
+func within(field, other string) bool {
+	rest, ok := strings.CutPrefix(field, other)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// validate reports all that is wrong with a decoded file, and sets its Rules.
+func (f *File) validate(report func(field, problem string)) {
+	known := make([]rules.Backend, 0, len(f.Backends)+1)
+	names := names{report: report}
+	for i := range f.Backends {
+		b, at := &f.Backends[i], fmt.Sprintf("backends[%d]", i)
+		names.add(at, b.Name)
+		switch b.Name {
+		case "":
+			report(at+".name", "missing: name the backend, so that metrics can choose it")
+		case StoreBackend:
+			report(at+".name", `"store" is the embedded store: choose another name`)
+		}
+		b.Prometheus.Validate(below(report, at+".prometheus"))
+		known = append(known, rules.Backend{Name: b.Name, MetricsQL: true})
+	}
+	known = append(known, rules.Backend{Name: StoreBackend})
+	f.Store.Validate(below(report, "store"))
+	f.Web.validate(below(report, "web"))
+	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
+	f.Collectors.validate(below(report, "collectors"))
+}
+
+func (w *Web) validate(report func(field, problem string)) {
+	if w.Listen == "" {
+		return
+	}
+	_, port, err := net.SplitHostPort(w.Listen)
+	if _, notNumber := strconv.ParseUint(port, 10, 16); err != nil || notNumber != nil {
+		report("listen", fmt.Sprintf(`%q is not host:port: write it as in ":8080", or "" for no port`, w.Listen))
+	}
+}
+
+func (c *Collectors) validate(report func(field, problem string)) {
+	clusters, servers := names{report: report}, names{report: report}
+	for i := range c.Kafka {
+		at := fmt.Sprintf("kafka[%d]", i)
+		clusters.add(at, c.Kafka[i].Name)
+		c.Kafka[i].Validate(below(report, at))
+	}
+	for i := range c.GRPC {
+		at := fmt.Sprintf("grpc[%d]", i)
+		servers.add(at, c.GRPC[i].Name)
+		c.GRPC[i].Validate(below(report, at))
+	}
+	if c.NodeMemory != nil {
+		c.NodeMemory.Validate(below(report, "nodeMemory"))
+	}
+}
+
+// below reports fields below another one.
+func below(report func(field, problem string), field string) func(field, problem string) {
+	return func(f, problem string) { report(field+"."+f, problem) }
+}
+
+// names reports names that are given twice in one list.
+type names struct {
+	report func(field, problem string)
+	first  map[string]string
+}
+
+func (n *names) add(at, name string) {
+	if first, taken := n.first[name]; taken {
+		n.report(at+".name", fmt.Sprintf("%q is the name of %s too: rename one of them", name, first))
+		return
+	}
+	if n.first == nil {
+		n.first = map[string]string{}
+	}
+	if name != "" {
+		n.first[name] = at
+	}
+}
