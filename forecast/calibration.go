@@ -12,7 +12,7 @@ const (
 
 const (
 	maxAnchors = 6
-	maxErrors  = 1024
+	maxErrors  = 768
 )
 
 // calibration turns a path into quantiles by the errors that such paths made over twice the memory, on the root scale:
@@ -142,6 +142,9 @@ func (c *calibration) fill(h *History, path, points, windows []float64) {
 			window[i] = max(window[i], point[i])
 			if k > 0 {
 				window[i] = max(window[i], windows[(k-1)*n+i])
+			}
+			if i > 0 { // Interpolation may cross by a last digit.
+				window[i] = max(window[i], window[i-1])
 			}
 		}
 	}

@@ -39,10 +39,13 @@ func New(config Config) (*Forecaster, error) {
 }
 
 func fresh(config Config) *Forecaster {
+	models, naives := newModels(config.shape())
+	return assemble(config, models, naives)
+}
+
+func assemble(config Config, models []Model, naives int) *Forecaster {
 	s := config.shape()
-	f := &Forecaster{config: config, shape: s, history: newHistory(s.recall), errors: newCalibration(s)}
-	models, naives := newModels(s)
-	f.models = models
+	f := &Forecaster{config: config, shape: s, history: newHistory(s.recall), errors: newCalibration(s), models: models}
 	f.gate = newGate(s, config.Step, naives, 2*s.memory/f.errors.stride)
 	for range s.lead {
 		f.mixes = append(f.mixes, newMixture(len(models), s.memory))

@@ -3,7 +3,7 @@ package forecast
 import "math"
 
 // mixture weighs the models' forecasts of one lead by ML-Poly (Gaillard, Stoltz & van Erven 2014, "A second-order bound with
-// excess losses", fig. 3) on the linearised pinball loss of the median, so that it competes with the best fixed
+// excess losses") on the linearised pinball loss of the median, so that it competes with the best fixed
 // mixture and not only with the best model. Regrets and their squares fade with a memory, so that weights follow the
 // load; a model that is asleep is left out of that step.
 type mixture struct {
@@ -27,8 +27,8 @@ func (m *mixture) mix(forecasts []float64) float64 {
 		}
 		awake++
 		plain += (v - plain) / float64(awake)
-		if m.regret[i] > 0 {
-			w := m.regret[i] / (m.bound + m.square[i])
+		if squares := m.bound + m.square[i]; m.regret[i] > 0 && squares > 0 { // Squares of the tiniest are 0.
+			w := m.regret[i] / squares
 			total += w
 			weighted += (v - weighted) * (w / total)
 		}

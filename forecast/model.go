@@ -24,7 +24,7 @@ func newModels(s shape) (models []Model, naives int) {
 		{level: .3, short: .1, long: .05, phi: .7},
 		{level: .01, short: .2, long: .2, phi: .97},
 		{level: .05, short: .1, long: .1, phi: .9},
-		{level: .7, short: .05, long: .05, phi: .3},
+		{level: .02, short: .05, long: .02, phi: .3},
 	} {
 		models = append(models, newHoltWinters(p, s.seasons))
 	}

@@ -33,13 +33,13 @@ func main() {
 // forecastAt is what was said at one origin.
 type forecastAt struct {
 	p50, p90, w90 float64
-	trusted               bool
+	trusted       bool
 }
 
 // score is the mean losses over a set of origins.
 type score struct {
 	mae, pin90, wpin90, wcov90, trusted float64
-	values, windows                             float64
+	values, windows                     float64
 }
 
 func run(dir string, out io.Writer) error {

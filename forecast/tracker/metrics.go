@@ -1,0 +1,105 @@
+package tracker
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foresail/foresail/forecast/series"
+)
+
+func newRejected() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "foresail_forecast_rejected_samples_total",
+		Help: "Samples that no forecast learnt from: older than their series' current grid slot (past), later than the clock (future), " +
+			"of more series than the rule's limit (limit) or of an impossible time (time).",
+	}, []string{"metric", "reason"})
+}
+
+// exporter turns the newest table into metrics when asked, so that a series that is gone there is gone here.
+type exporter struct {
+	table func() *Table
+
+	series, forecast, window, due, state, skill, matured, covered, errors *prometheus.Desc
+}
+
+func newExporter(table func() *Table) *exporter {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("foresail_"+name, help, append([]string{"metric"}, labels...), nil)
+	}
+	return &exporter{
+		table:    table,
+		series:   desc("forecast_series", "Series that are forecast."),
+		forecast: desc("forecast", "Quantiles of the value one full lead ahead, in units of the metric.", "series", "quantile"),
+		window:   desc("forecast_window_max", "Quantiles of the largest value within the lead, in units of the metric.", "series", "quantile"),
+		due:      desc("forecast_due", "Quantiles that had been forecast, one full lead ago, for the newest grid value.", "series", "quantile"),
+		state:    desc("forecast_state", "1 for the reason why the forecast is trusted or not.", "series", "reason"),
+		skill:    desc("forecast_skill_ratio", "1 - loss/naive loss of the window maximum's .9 quantile, over a week.", "series"),
+		matured:  desc("forecast_matured_total", "Forecasts one full lead ahead whose time has come.", "series"),
+		covered:  desc("forecast_covered_total", "Those of them whose .9 quantile was not exceeded.", "series"),
+		errors:   desc("forecast_absolute_error_total", "Sum of the absolute errors of their medians, in units of the metric.", "series"),
+	}
+}
+
+// Describe sends the descriptions of all that Collect may send.
+func (e *exporter) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{e.series, e.forecast, e.window, e.due, e.state, e.skill, e.matured, e.covered, e.errors} {
+		out <- d
+	}
+}
+
+// Collect sends the metrics of every series.
+func (e *exporter) Collect(out chan<- prometheus.Metric) {
+	table, now := e.table(), time.Now()
+	for _, name := range table.Metrics() {
+		entries := table.List(name)
+		gauge(out, e.series, float64(len(entries)), name)
+		for i := range entries {
+			e.entry(out, &entries[i], now)
+		}
+	}
+}
+
+func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Time) {
+	metric, labels := entry.Key.Metric, labelString(entry.Key)
+	state := entry.State(now)
+	gauge(out, e.state, 1, metric, labels, string(state.Reason))
+	if finite(state.Skill) {
+		gauge(out, e.skill, state.Skill, metric, labels)
+	}
+	o := entry.Outlook
+	lead := time.Duration(len(o.Points)) * o.Step
+	for _, tau := range []float64{.1, .5, .9} {
+		if v, err := o.Point(lead, tau); err == nil {
+			gauge(out, e.forecast, v, metric, labels, quantileLabel(tau))
+		}
+		if v, err := o.Window(lead, tau); err == nil {
+			gauge(out, e.window, v, metric, labels, quantileLabel(tau))
+		}
+	}
+	if due := entry.Due; due != nil {
+		gauge(out, e.due, due.Median, metric, labels, quantileLabel(.5))
+		gauge(out, e.due, due.Upper, metric, labels, quantileLabel(.9))
+	}
+	send(out, e.matured, prometheus.CounterValue, float64(entry.Score.Matured), metric, labels)
+	send(out, e.covered, prometheus.CounterValue, float64(entry.Score.Covered), metric, labels)
+	send(out, e.errors, prometheus.CounterValue, entry.Score.AbsError, metric, labels)
+}
+
+// labelString is the series as PromQL writes its labels: {a="b",c="d"}, and nothing without labels.
+func labelString(key series.Key) string { return key.WithMetric("").String() }
+
+func quantileLabel(tau float64) string { return strconv.FormatFloat(tau, 'g', -1, 64) }
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	send(out, d, prometheus.GaugeValue, v, labels...)
+}
+
+func send(out chan<- prometheus.Metric, d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+	m, err := prometheus.NewConstMetric(d, kind, v, labels...)
+	if err != nil { // A label that is not UTF-8.
+		m = prometheus.NewInvalidMetric(d, err)
+	}
+	out <- m
+}

@@ -1,0 +1,78 @@
+package tracker
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Table is every tracked series as of one moment. It is immutable: what it returns must not be written to.
+type Table struct {
+	metrics map[string]rows
+}
+
+// rows are the entries of one metric, by rising key, and where each key is in them.
+type rows struct {
+	entries []Entry
+	index   map[series.Key]int
+}
+
+// Entry is one series.
+type Entry struct {
+	// Key carries the rule's metric and the labels of the series.
+	Key series.Key
+	// Outlook is the newest forecast; never nil. It has no points until the first grid step of the series has closed.
+	Outlook *forecast.Outlook
+	// Last is the newest live sample; the zero Sample for a series known from its history only.
+	Last series.Sample
+	// MaxAge is the rule's: the age up to which Last counts as live.
+	MaxAge time.Duration
+	// Due is what had been forecast, one lead ago, for the newest grid value; nil where nothing had been.
+	Due *Due
+	// Score sums up what came of the forecasts so far.
+	Score Score
+}
+
+// Due is an earlier forecast whose time has come.
+type Due struct {
+	At            time.Time // End of the grid value.
+	Median, Upper float64   // Quantiles .5 and .9 of the value, as issued one lead earlier.
+	Came          float64   // The grid value.
+}
+
+// Score counts the forecasts, one lead ahead, whose time has come.
+type Score struct {
+	Matured  uint64
+	Covered  uint64  // Those whose .9 quantile was not exceeded.
+	AbsError float64 // Sum of the absolute errors of the median.
+}
+
+// State is the verdict on the entry at a time: the gate's, or StaleInput where the newest live sample is older than MaxAge
+// or the outlook was issued longer ago than that and a step.
+func (e *Entry) State(now time.Time) forecast.State {
+	state := e.Outlook.State
+	warming := len(e.Outlook.Points) == 0
+	if now.Sub(e.Last.Time) > e.MaxAge || !warming && now.Sub(e.Outlook.Issued) > e.Outlook.Step+e.MaxAge {
+		return forecast.State{Reason: forecast.StaleInput, Skill: state.Skill}
+	}
+	return state
+}
+
+// Get returns the entry of a series of a rule; whatever metric key carries does not count.
+func (t *Table) Get(metric string, key series.Key) (Entry, bool) {
+	r := t.metrics[metric]
+	i, ok := r.index[key.WithMetric(metric)]
+	if !ok {
+		return Entry{}, false
+	}
+	return r.entries[i], true
+}
+
+// List returns all entries of a rule in the order of their keys.
+func (t *Table) List(metric string) []Entry { return t.metrics[metric].entries }
+
+// Metrics returns the rules with a spec, in rising order.
+func (t *Table) Metrics() []string { return slices.Sorted(maps.Keys(t.metrics)) }

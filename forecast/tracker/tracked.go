@@ -1,0 +1,98 @@
+package tracker
+
+import (
+	"math"
+	"time"
+
+	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// tracked is one series: its grid, its forecaster and what was issued in the newest lead steps.
+type tracked struct {
+	key        series.Key
+	name       string // key's, to sort by.
+	grid       *forecast.Grid
+	forecaster *forecast.Forecaster
+	outlook    *forecast.Outlook // Replaced, never changed: tables share it.
+	newest     time.Time         // Of any sample.
+	last       series.Sample     // Of the live ones.
+	values     int               // Grid values learnt.
+	pending    []Due             // By step of At modulo the lead.
+	due        *Due              // Replaced, never changed, too.
+	score      Score
+}
+
+func newTracked(key series.Key, spec Spec) (*tracked, error) {
+	f, err := forecast.New(spec.Forecast)
+	if err != nil {
+		return nil, err
+	}
+	o := f.Outlook()
+	config := f.Config()
+	return &tracked{
+		key: key, name: key.String(), grid: forecast.NewGrid(config.Step), forecaster: f, outlook: &o,
+		pending: make([]Due, config.LeadSteps()),
+	}, nil
+}
+
+// feed takes a sample; when it closes a grid step the models learn that and, if issue is set, a new outlook is issued.
+func (s *tracked) feed(sample series.Sample, issue bool) error {
+	closed, ok, err := s.grid.Add(sample)
+	if err != nil {
+		return err
+	}
+	if sample.Time.After(s.newest) {
+		s.newest = sample.Time
+	}
+	if !ok {
+		return nil
+	}
+	if err := s.forecaster.Step(closed); err != nil {
+		return err
+	}
+	s.values++
+	if issue {
+		s.mature(closed)
+		s.issue()
+	}
+	return nil
+}
+
+// mature compares a grid value with what had been forecast for it.
+func (s *tracked) mature(closed series.Sample) {
+	due := s.pending[s.slot(closed.Time)]
+	if !due.At.Equal(closed.Time) {
+		s.due = nil
+		return
+	}
+	due.Came = closed.Value
+	s.due = &due
+	s.score.Matured++
+	s.score.AbsError += math.Abs(due.Came - due.Median)
+	if due.Came <= due.Upper {
+		s.score.Covered++
+	}
+}
+
+func (s *tracked) issue() {
+	o := s.forecaster.Outlook()
+	s.outlook = &o
+	lead := time.Duration(len(o.Points)) * o.Step
+	median, err := o.Point(lead, .5)
+	if err != nil {
+		return // Nothing forecast yet.
+	}
+	upper, err := o.Point(lead, .9)
+	if err != nil {
+		return
+	}
+	at := o.Issued.Add(lead)
+	s.pending[s.slot(at)] = Due{At: at, Median: median, Upper: upper}
+}
+
+func (s *tracked) slot(end time.Time) int {
+	return int(end.UnixNano() / int64(s.outlook.Step) % int64(len(s.pending)))
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

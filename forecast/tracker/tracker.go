@@ -1,0 +1,278 @@
+// Package tracker keeps history, model and outlook of every live series of the forecast rules, and publishes all of them as
+// one immutable table.
+package tracker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Spec is one rule whose series are forecast.
+type Spec struct {
+	// Metric is the rule's name.
+	Metric string
+	// Forecast is the grid, lead and seasons of its series; fields not set have their defaults.
+	Forecast forecast.Config
+	// MaxAge is the age up to which a sample counts as live. Default 5m.
+	MaxAge time.Duration
+	// History is how far Backfill reaches back. Default five of the longest season and at least 35 of the
+	// shortest: five weeks.
+	History time.Duration
+	// MaxSeries bounds the series tracked; further ones are left out, counted and logged. One takes about 150 kB with
+	// a step of 5m and a season of a week. Default 1000.
+	MaxSeries int
+}
+
+func (s *Spec) complete() error {
+	s.Forecast.Default()
+	if s.MaxAge == 0 {
+		s.MaxAge = 5 * time.Minute
+	}
+	if s.History == 0 {
+		s.History = max(5*s.Forecast.Longest(), 35*s.Forecast.Seasons[0])
+	}
+	if s.MaxSeries == 0 {
+		s.MaxSeries = 1000
+	}
+	if s.MaxAge < 0 || s.History < 0 || s.MaxSeries < 0 {
+		return fmt.Errorf("cannot track %s: negative limit", s.Metric)
+	}
+	if _, err := forecast.New(s.Forecast); err != nil {
+		return fmt.Errorf("cannot track %s: %w", s.Metric, err)
+	}
+	return nil
+}
+
+// Options are what a tracker needs from outside; both are required.
+type Options struct {
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Tracker is safe for concurrent use. Observe and Backfill of different metrics do not wait for each other; reading the
+// table waits for nothing.
+type Tracker struct {
+	log      *slog.Logger
+	rejected *prometheus.CounterVec
+	metrics  atomic.Pointer[map[string]*metric]
+	publish  sync.Mutex // Of table and metrics; taken last.
+	table    atomic.Pointer[Table]
+}
+
+// New returns a tracker of the specs and registers its metrics, and those of every series, as foresail_forecast....
+func New(o Options, specs ...Spec) (*Tracker, error) {
+	t := &Tracker{log: o.Logger, rejected: newRejected()}
+	t.metrics.Store(&map[string]*metric{})
+	t.table.Store(&Table{})
+	if err := t.Apply(specs); err != nil {
+		return nil, err
+	}
+	for _, c := range []prometheus.Collector{t.rejected, newExporter(t.Table)} {
+		if err := o.Registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("cannot register the metrics of forecasts: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// Apply replaces the specs. Series of a metric whose forecast is unchanged are kept with all they have learnt. With an error
+// nothing has changed.
+func (t *Tracker) Apply(specs []Spec) error {
+	next := make(map[string]*metric, len(specs))
+	var problems []error
+	for _, s := range specs {
+		if _, twice := next[s.Metric]; twice {
+			problems = append(problems, fmt.Errorf("cannot track %s: two specs of that name", s.Metric))
+		}
+		problems = append(problems, s.complete())
+		next[s.Metric] = &metric{spec: s, series: map[series.Key]*tracked{}}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	t.publish.Lock()
+	defer t.publish.Unlock()
+	now := *t.metrics.Load()
+	table := &Table{metrics: make(map[string]rows, len(next))}
+	for name, m := range next {
+		if old := now[name]; old != nil && old.takes(m.spec) {
+			next[name] = old
+			table.metrics[name] = t.table.Load().metrics[name]
+			continue
+		}
+		table.metrics[name] = rows{}
+	}
+	t.metrics.Store(&next)
+	t.table.Store(table)
+	return nil
+}
+
+// Table returns the newest table; never nil.
+func (t *Tracker) Table() *Table { return t.table.Load() }
+
+// Observe takes the vector that a rule's query answered at a time. Metrics without a spec are ignored, so are NaN and infinite
+// values. A sample older than its series' current grid slot, or more than a step later than at, is refused, counted and logged
+// once until a batch without such.
+func (t *Tracker) Observe(name string, at time.Time, points []series.Point) {
+	m := (*t.metrics.Load())[name]
+	if m == nil {
+		return
+	}
+	m.Lock()
+	defer m.Unlock()
+	refused := refusals{}
+	for _, p := range points {
+		p.Key = p.Key.WithMetric(name)
+		if err := m.observe(at, p); err != nil {
+			refused.add(p, err)
+		}
+	}
+	m.sweep(at)
+	refused.report(t, m)
+	t.publishRows(name, m)
+}
+
+// publishRows puts the metric's series into a new table; its lock is held.
+func (t *Tracker) publishRows(name string, m *metric) {
+	r := m.rows()
+	t.publish.Lock()
+	defer t.publish.Unlock()
+	if (*t.metrics.Load())[name] != m {
+		return // Replaced by Apply meanwhile.
+	}
+	old := t.table.Load()
+	table := &Table{metrics: maps.Clone(old.metrics)}
+	table.metrics[name] = r
+	t.table.Store(table)
+}
+
+var (
+	errLimit  = errors.New("more series than the rule's limit")
+	errFuture = errors.New("later than the clock")
+)
+
+// metric is the series of one rule.
+type metric struct {
+	sync.Mutex
+	spec    Spec
+	series  map[series.Key]*tracked
+	order   []*tracked                     // By key.
+	index   map[series.Key]int             // Into order; nil when to be rebuilt. Shared with published rows.
+	filling map[series.Key][]series.Sample // Live samples while a back-fill runs, else nil.
+	warned  bool
+}
+
+// takes adopts a changed spec if what the series have learnt is still good.
+func (m *metric) takes(s Spec) bool {
+	m.Lock()
+	defer m.Unlock()
+	a, b := m.spec.Forecast, s.Forecast
+	if a.Step != b.Step || a.Lead != b.Lead || !slices.Equal(a.Seasons, b.Seasons) {
+		return false
+	}
+	m.spec = s
+	return true
+}
+
+func (m *metric) observe(at time.Time, p series.Point) error {
+	if p.Time.Sub(at) > m.spec.Forecast.Step {
+		return fmt.Errorf("sample at %v, clock at %v: %w", p.Time.UTC(), at.UTC(), errFuture)
+	}
+	if !finite(p.Value) {
+		return nil
+	}
+	s := m.series[p.Key]
+	if s == nil {
+		if len(m.series) >= m.spec.MaxSeries {
+			return fmt.Errorf("%d series: %w", m.spec.MaxSeries, errLimit)
+		}
+		var err error
+		if s, err = newTracked(p.Key, m.spec); err != nil {
+			return err
+		}
+		m.series[p.Key], m.index = s, nil
+	}
+	if m.filling != nil {
+		m.filling[p.Key] = append(m.filling[p.Key], p.Sample)
+	}
+	if err := s.feed(p.Sample, true); err != nil {
+		return err
+	}
+	if p.Time.After(s.last.Time) {
+		s.last = p.Sample
+	}
+	return nil
+}
+
+// sweep drops the series that have been gone for longer than what they could still teach.
+func (m *metric) sweep(at time.Time) {
+	for key, s := range m.series {
+		if at.Sub(s.newest) > m.spec.Forecast.Longest()+m.spec.MaxAge {
+			delete(m.series, key)
+			m.index = nil
+		}
+	}
+}
+
+func (m *metric) rows() rows {
+	if m.index == nil {
+		m.order = slices.SortedFunc(maps.Values(m.series), func(a, b *tracked) int {
+			return strings.Compare(a.name, b.name)
+		})
+		m.index = make(map[series.Key]int, len(m.order))
+		for i, s := range m.order {
+			m.index[s.key] = i
+		}
+	}
+	entries := make([]Entry, len(m.order))
+	for i, s := range m.order {
+		entries[i] = Entry{Key: s.key, Outlook: s.outlook, Last: s.last, MaxAge: m.spec.MaxAge, Due: s.due, Score: s.score}
+	}
+	return rows{entries: entries, index: m.index}
+}
+
+// refusals gathers what a batch did not take, by reason, with one example each.
+type refusals map[string]*refusal
+
+type refusal struct {
+	count   int
+	example error
+}
+
+func (r refusals) add(p series.Point, err error) {
+	reason := "time"
+	switch {
+	case errors.Is(err, forecast.ErrPast):
+		reason = "past"
+	case errors.Is(err, errFuture):
+		reason = "future"
+	case errors.Is(err, errLimit):
+		reason = "limit"
+	}
+	if r[reason] == nil {
+		r[reason] = &refusal{example: fmt.Errorf("%v: %w", p.Key, err)}
+	}
+	r[reason].count++
+}
+
+func (r refusals) report(t *Tracker, m *metric) {
+	for reason, what := range r {
+		t.rejected.WithLabelValues(m.spec.Metric, reason).Add(float64(what.count))
+		if !m.warned {
+			t.log.Warn("cannot forecast from some samples", "metric", m.spec.Metric, "samples", what.count, "reason", reason, "err", what.example)
+		}
+	}
+	m.warned = len(r) > 0
+}
