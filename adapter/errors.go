@@ -131,5 +131,8 @@ func outcomeOf(passed bool, err error) string {
 
 // round shortens an age for people.
 func round(age time.Duration) time.Duration {
-	return age.Round(max(time.Second, age.Truncate(time.Minute)/100))
+	if age < time.Minute {
+		return age.Round(10 * time.Millisecond)
+	}
+	return age.Round(time.Second)
 }
