@@ -36,6 +36,7 @@ func (c *check) query(r *Rule, metricsQL bool) {
 		if label != "" && drops(expr, label) {
 			c.fail("query", "no series of the result can have the label %q, by which it is served: keep it, as in sum by (%s) (...)",
 				label, strings.Join(labelsOf(r), ", "))
+			return
 		}
 	}
 }

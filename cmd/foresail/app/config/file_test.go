@@ -1,0 +1,306 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/collectors/kafka"
+	"github.com/foresail/foresail/collectors/nodemem"
+	"github.com/foresail/foresail/collectors/rpc"
+	"github.com/foresail/foresail/forecast"
+)
+
+const day = 24 * time.Hour
+
+// bad holds, for each testdata/NAME.bad.yaml, all lines of its error, from the colon after the file's name on. There is
+// one file for each way in which a config file can be wrong; each package's own checks have their tests there.
+var bad = map[string][]string{
+	"syntax":        {`:3: this is not YAML: mapping values are not allowed in this context (quote text that holds a colon and a space; check the indentation)`},
+	"not_a_mapping": {`:1: must be a mapping of keys to values, not a list`},
+	"two_documents": {`:3: a second YAML document begins here: only one is read, put all of it into the first`},
+	"unknown_key":   {`:5: metrics[0].forcast: unknown key; did you mean "forecast"?`},
+	"duplicate_key": {`:5: metrics[0].query: is given twice: first on line 3`},
+	"wrong_type": {
+		`:2: metrics[0].name: must be text, not a list`,
+		`:5: metrics[0].interval: "15" has no unit: add one, as in 30s`,
+	},
+	"billion_laughs": {
+		`:1: metrics[0]: must be a mapping of keys to values, not a list`,
+		`:1: metrics[1]: must be a mapping of keys to values, not a list`,
+	},
+	"many": {
+		`:2: metrics[0].name: missing: name the metric as autoscalers ask for it`,
+		`:2: metrics[0].query: this is not PromQL: at character 6: expected type range vector in call to function "rate", got instant vector`,
+		`:6: metrics[1].backend: there is no backend "prom": known are store`,
+		`:8: metrics[1].interval: 1ms is too short: use 1s or more`,
+		`:9: metrics[1].forecast.lead: 48h0m0s is more than 120 steps of 5m0s: use a longer step or a shorter lead`,
+		`:9: metrics[1].forecast.quantile: 90 is not between 0.5 and 0.99`,
+		`:9: metrics[1].forecast.lead: 48h0m0s is longer than the shortest season, 24h0m0s`,
+	},
+	"metric_name_missing":            {`:2: metrics[0].name: missing: name the metric as autoscalers ask for it`},
+	"metric_name_slash":              {`:2: metrics[0].name: "shop/load" cannot stand in the path of a request: use letters, digits and _`},
+	"metric_name_star":               {`:2: metrics[0].name: "*" asks for all metrics: give the metric a name of its own`},
+	"metric_name_dot":                {`:2: metrics[0].name: ".." cannot stand in the path of a request: use letters, digits and _`},
+	"metric_name_long":               {`:2: metrics[0].name: longer than 253 bytes: shorten it`},
+	"metric_name_twice":              {`:5: metrics[1].name: "LOAD" is the name of metrics[0] too (case does not count): rename one of them`},
+	"metric_name_of_forecast":        {`:6: metrics[1].name: "Load_forecast" is the name of the forecast of metrics[0] too: rename one of them, or remove that forecast`},
+	"metric_interval_short":          {`:5: metrics[0].interval: 500ms is too short: use 1s or more`},
+	"metric_max_age_short":           {`:6: metrics[0].maxAge: 30s is shorter than the interval, 1m0s: a value would be too old before the next one comes`},
+	"metric_backend_unknown":         {`:8: metrics[0].backend: there is no backend "mian": known are main, store`},
+	"api_missing":                    {`:2: metrics[0]: nothing says where to serve it: add external: {}, pods: {} or object: {resource: ...}`},
+	"api_two":                        {`:2: metrics[0]: more than one of external, pods and object: keep one, and write another metric for the other`},
+	"object_resource_missing":        {`:4: metrics[0].object.resource: missing: name the resource in the plural with its group, as in deployments.apps`},
+	"object_resource_kind":           {`:4: metrics[0].object.resource: "Deployment" is not a resource: write it in lower case and in the plural with its group, as in deployments.apps`},
+	"object_resource_pods":           {`:4: metrics[0].object.resource: pods are served by pods: {}: write that in place of object`},
+	"object_resource_no_group":       {`:4: metrics[0].object.resource: deployments has no group: write deployments.apps`},
+	"object_namespace_of_none":       {`:4: metrics[0].object.namespaceLabel: nodes are in no namespace: remove it`},
+	"query_missing":                  {`:2: metrics[0].query: missing: write the PromQL that gives the metric`},
+	"query_not_promql":               {`:3: metrics[0].query: this is not PromQL: at character 6: unclosed left parenthesis`},
+	"query_not_metricsql":            {`:6: metrics[0].query: this is neither PromQL nor MetricsQL: at character 6: unclosed left parenthesis`},
+	"query_only_metricsql":           {`:3: metrics[0].query: this is not PromQL: at character 6: expected type range vector in call to function "rate", got instant vector`},
+	"query_range":                    {`:3: metrics[0].query: this gives a range vector, which has no single value: wrap it in rate(), max_over_time() or the like`},
+	"query_text":                     {`:3: metrics[0].query: this gives text, not numbers`},
+	"query_drops_pod":                {`:3: metrics[0].query: no series of the result can have the label "pod", by which it is served: keep it, as in sum by (namespace, pod) (...)`},
+	"query_drops_namespace":          {`:3: metrics[0].query: no series of the result can have the label "namespace", by which it is served: keep it, as in sum by (namespace, pod) (...)`},
+	"query_drops_object":             {`:3: metrics[0].query: no series of the result can have the label "svc", by which it is served: keep it, as in sum by (namespace, svc) (...)`},
+	"query_drops_external_namespace": {`:3: metrics[0].query: no series of the result can have the label "namespace", by which it is served: keep it, as in sum by (namespace) (...)`},
+	"query_scalar_for_pods":          {`:3: metrics[0].query: no series of the result can have the label "pod", by which it is served: keep it, as in sum by (namespace, pod) (...)`},
+	"forecast_quantile":              {`:5: metrics[0].forecast.quantile: 0.999 is not between 0.5 and 0.99`},
+	"forecast_lead_beyond_season":    {`:5: metrics[0].forecast.lead: 2h0m0s is longer than the shortest season, 1h0m0s`},
+	"forecast_step_below_interval":   {`:6: metrics[0].forecast.step: 5m0s is shorter than the metric's interval, 10m0s: most steps would have no sample`},
+	"forecast_season_no_multiple":    {`:5: metrics[0].forecast.seasons[1]: 24h0m1s is not a multiple of the step 5m0s`},
+	"backend_name_missing":           {`:2: backends[0].name: missing: name the backend, so that metrics can choose it`},
+	"backend_name_store":             {`:2: backends[0].name: "store" is the embedded store: choose another name`},
+	"backend_name_twice":             {`:4: backends[1].name: "main" is the name of backends[0] too: rename one of them`},
+	"backend_url_missing":            {`:2: backends[0].prometheus.url: missing: give the server's address, such as http://prometheus.monitoring.svc:9090`},
+	"store_retention":                {`:1: store.retention: 1m0s is below 1h: forecasts need days of history, 35d by default`},
+	"web_listen":                     {`:1: web.listen: "8080" is not host:port: write it as in ":8080", or "" for no port`},
+	"kafka_name_twice":               {`:4: collectors.kafka[1].name: "orders" is the name of kafka[0] too: rename one of them`},
+	"kafka_broker":                   {`:4: collectors.kafka[0].brokers[0]: "kafka" is not host:port`},
+	"grpc_name_twice":                {`:5: collectors.grpc[1].name: "shop" is the name of grpc[0] too: rename one of them`},
+	"grpc_target":                    {`:4: collectors.grpc[0].targets[0].url: "10.0.0.7:9090" is not an address like http://host:port/metrics`},
+	"node_memory":                    {`:2: collectors.nodeMemory.proc: "proc" is not an absolute path`},
+}
+
+func TestLoadBadFiles(t *testing.T) {
+	for name, want := range bad {
+		path := filepath.Join("testdata", name+".bad.yaml")
+		file, err := Load(path)
+		if err == nil || file != nil {
+			t.Errorf("%s: loaded, want an error", path)
+			continue
+		}
+		if got := err.Error(); got != path+strings.Join(want, "\n"+path) {
+			t.Errorf("\n got %s\nwant %s", got, path+strings.Join(want, "\n     "+path))
+		}
+	}
+	files, err := filepath.Glob("testdata/*.bad.yaml")
+	if err != nil || len(files) != len(bad) {
+		t.Errorf("%d files for %d cases, %v", len(files), len(bad), err)
+	}
+}
+
+func TestLoadMissingFile(t *testing.T) {
+	if _, err := Load("testdata/none.yaml"); err == nil ||
+		err.Error() != "cannot read config file: open testdata/none.yaml: no such file or directory" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLoadGoodFile(t *testing.T) {
+	got, err := Load("testdata/conf.good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &File{
+		Backends: []Backend{
+			{Name: "main", Prometheus: backend.Config{
+				URL: "https://prometheus.monitoring.svc:9090/prefix", Timeout: 5 * time.Second,
+				Headers: map[string]string{"X-Scope-OrgID": "shop"}, HeaderFiles: map[string]string{"X-Token": "/etc/foresail/token"},
+				BasicAuth: backend.BasicAuth{Username: "foresail", PasswordFile: "/etc/foresail/password"},
+				TLS:       backend.TLS{CAFile: "/etc/foresail/ca.pem", CertFile: "/etc/foresail/cert.pem", KeyFile: "/etc/foresail/key.pem", ServerName: "prometheus"},
+			}},
+			{Name: "tenant", Prometheus: backend.Config{
+				URL: "https://mimir.monitoring.svc/prometheus", Timeout: 10 * time.Second, BearerTokenFile: "/var/run/secrets/token",
+				TLS: backend.TLS{InsecureSkipVerify: true},
+			}},
+		},
+		Store: backend.StoreConfig{Path: "/var/lib/foresail", Retention: 50 * day, Lookback: 2 * time.Minute},
+		Web:   Web{Listen: "127.0.0.1:9099"},
+		Collectors: Collectors{
+			Kafka: []kafka.Config{{
+				Name: "orders", Brokers: []string{"kafka-0:9092", "[2001:db8::1]:9092"}, Interval: 10 * time.Second,
+				Groups: []kafka.Group{{Alias: "invoicing", Group: "invoicing:v2", Topics: []string{"orders", "refunds"}}, {Group: "on"}},
+			}},
+			GRPC: []rpc.Config{{
+				Name: "checkout", Interval: 5 * time.Second, ConcurrencyLimit: 16,
+				Targets: []rpc.Target{
+					{URL: "http://10.0.0.7:9090/metrics", Pod: "checkout-0", Namespace: "shop"},
+					{URL: "http://10.0.0.8:9090/metrics", Pod: "10.0.0.8:9090"},
+				},
+			}},
+			NodeMemory: &nodemem.Config{Node: "worker-1", Proc: "/host/proc", Interval: 20 * time.Second, ReserveBytes: 200 << 20},
+		},
+	}
+	daily := rules.Forecast{
+		Config:   forecast.Config{Step: time.Minute, Lead: 45 * time.Minute, Seasons: []time.Duration{day, 7 * day}},
+		Quantile: 0.95, History: 42 * day,
+	}
+	cautious := daily
+	cautious.Quantile = 0.8
+	want.Rules = []rules.Rule{
+		{
+			Name:    "checkout_requests_per_second",
+			Query:   "sum by (namespace) (\n  rate(http_requests_total{service=\"checkout\"}[2m])\n)",
+			Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute, NamespaceLabel: "namespace", Forecast: &daily,
+		},
+		{
+			Name: "queue_per_pod", Query: "max_over_time(grpc_queue) keep_metric_names", Backend: "tenant",
+			Interval: 30 * time.Second, MaxAge: 5 * time.Minute,
+			Resource: schema.GroupResource{Resource: "pods"}, NameLabel: "pod_name", NamespaceLabel: "ns", Forecast: &cautious,
+		},
+		{
+			Name: "deployment_load", Query: "sum by (ns, name) (load)", Backend: StoreBackend,
+			Interval: 15 * time.Second, MaxAge: time.Minute,
+			Resource: schema.GroupResource{Group: "apps", Resource: "deployments"}, NameLabel: "name", NamespaceLabel: "ns",
+		},
+		{
+			Name: "cluster_load", Query: "sum by (cluster) (load)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
+			Resource: schema.GroupResource{Group: "example.com", Resource: "clusters"}, NameLabel: "cluster",
+		},
+	}
+	want.Metrics = got.Metrics // What Rules is made of.
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+}
+
+// TestGoodFileHasEveryField compares the fields in conf.good.yaml with those of the structs.
+func TestGoodFileHasEveryField(t *testing.T) {
+	data, err := os.ReadFile("testdata/conf.good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, errs := Decode("conf.good.yaml", data, &File{})
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	inFile := map[string]bool{}
+	index := regexp.MustCompile(`\[[0-9]+\]`)
+	for field := range doc.lines {
+		inFile[index.ReplaceAllString(field, "")] = true
+	}
+	fields := fieldPaths(reflect.TypeFor[File](), "")
+	if len(fields) < 50 {
+		t.Errorf("found %d fields only: %q", len(fields), fields)
+	}
+	for _, field := range fields {
+		if !inFile[field] {
+			t.Errorf("%s is not in the file", field)
+		}
+	}
+}
+
+func fieldPaths(t reflect.Type, field string) []string {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	var all []string
+	fields, keys := fieldsOf(t)
+	for _, key := range keys {
+		path := join(field, key)
+		all = append(all, path)
+		all = append(all, fieldPaths(t.FieldByIndex(fields[key]).Type, path)...)
+	}
+	return all
+}
+
+func TestParseDefaults(t *testing.T) {
+	f := func(in string, want *File) {
+		t.Helper()
+		got, err := Parse("f.yaml", []byte(in))
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+			return
+		}
+		if len(got.Rules) == 0 {
+			got.Rules = nil
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q:\n got %+v\nwant %+v", in, got, want)
+		}
+	}
+	store := backend.StoreConfig{Path: "data", Retention: 35 * day, Lookback: 5 * time.Minute}
+	f("", &File{Store: store, Web: Web{Listen: ":8080"}})
+	f("store:\nweb:\nmetrics:\n", &File{Store: store, Web: Web{Listen: ":8080"}})
+	f(`web: {listen: ""}`, &File{Store: store})
+	f("store: {path: x}", &File{Store: backend.StoreConfig{Path: "x", Retention: 35 * day, Lookback: 5 * time.Minute}, Web: Web{Listen: ":8080"}})
+	f("collectors: {nodeMemory: {}}", &File{Store: store, Web: Web{Listen: ":8080"}, Collectors: Collectors{
+		NodeMemory: &nodemem.Config{Proc: "/proc", Interval: 15 * time.Second, ReserveBytes: 100 << 20},
+	}})
+}
+
+func TestBackendOfMetrics(t *testing.T) {
+	const servers = "backends:\n- {name: a, prometheus: {url: \"http://a\"}}\n- {name: b, prometheus: {url: \"http://b\"}}\n"
+	f := func(in, wantBackend string, wantStore bool) {
+		t.Helper()
+		got, err := Parse("f.yaml", []byte(in))
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+			return
+		}
+		if got.Rules[0].Backend != wantBackend || got.UsesStore() != wantStore {
+			t.Errorf("%q: backend %q, uses the store: %v", in, got.Rules[0].Backend, got.UsesStore())
+		}
+	}
+	f("metrics: [{name: x, query: x, external: {}}]", "store", true)
+	f("metrics: [{name: x, query: x, external: {}, backend: store}]", "store", true)
+	f(servers+"metrics: [{name: x, query: x, external: {}}]", "a", false)
+	f(servers+"metrics: [{name: x, query: x, external: {}, backend: b}]", "b", false)
+	f(servers+"metrics: [{name: x, query: x, external: {}, backend: store}]", "store", true)
+	f(servers+"metrics: [{name: x, query: x, external: {}}]\ncollectors: {nodeMemory: {}}", "a", true)
+}
+
+// FuzzParse holds that every file is either refused, with lines and in order, or comes to one rule per metric.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse("f.yaml", data)
+		if err == nil {
+			if len(file.Rules) != len(file.Metrics) {
+				t.Errorf("%d rules of %d metrics", len(file.Rules), len(file.Metrics))
+			}
+			return
+		}
+		errs, ok := err.(Errors) //nolint:errorlint // The type itself is what is promised.
+		if !ok || len(errs) == 0 {
+			t.Fatalf("%T: %v", err, err)
+		}
+		if !slices.IsSortedFunc(errs, func(a, b Error) int { return a.Line - b.Line }) || errs[0].Line < 1 {
+			t.Errorf("lines: %v", errs)
+		}
+	})
+}
