@@ -78,6 +78,14 @@ func gcd(a, b int) int {
 // kept tells whether the errors of this step are among those kept.
 func (c *calibration) kept(slot int64) bool { return slot%int64(c.stride) == 0 }
 
+// forget drops all errors.
+func (c *calibration) forget() {
+	for i := range c.anchors {
+		c.points[i].clear()
+		c.windows[i].clear()
+	}
+}
+
 // learn takes the newest step of h and, for every lead, the path that was issued that many steps ago; nil where there
 // was none. The maximum of a window with holes is too small: it counts only if at most a sixth is missing.
 func (c *calibration) learn(h *History, issued func(ago int) []float64) {

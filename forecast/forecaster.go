@@ -113,6 +113,10 @@ func (f *Forecaster) advance(slot int64, v float64) {
 	}
 	f.errors.learn(h, f.issued)
 	f.gate.learn(h, f.errors.kept(slot))
+	if h.steps == f.shape.settled() {
+		f.errors.forget()
+		f.gate.forget()
+	}
 
 	at := h.steps % f.shape.lead
 	for i, m := range f.models {

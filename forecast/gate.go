@@ -8,6 +8,9 @@ import (
 const (
 	// hysteresis is how far the skill may fall below nothing before a trusted forecast steps aside.
 	hysteresis = .05
+	// tolerance is the excess loss, as a share of the load's size, that is not worth stepping aside for: on a load that
+	// repeats exactly the naive models are never wrong, and a forecast that is nearly never so is as good.
+	tolerance = .001
 	// minMatured is the least number of matured forecasts that a skill is judged by.
 	minMatured = 30
 )
@@ -29,6 +32,7 @@ type gate struct {
 	step    time.Duration
 	rivals  []rival
 	bounds  []float64 // The mixture's window quantile, by step modulo the lead; NaN where there was none.
+	size    float64   // Fading sum of the window maxima's magnitudes.
 	matured int
 	open    bool
 }
@@ -48,6 +52,19 @@ func newGate(s shape, step time.Duration, naives, errors int) *gate {
 	return g
 }
 
+// settled is the age, in steps, at which the last forecast made before all models of the shortest season had woken has matured: such
+// errors say nothing about later ones and are forgotten then.
+func (s shape) settled() int { return 2*s.seasons[0] + s.lead }
+
+// forget drops all scores and what the rivals have learnt.
+func (g *gate) forget() {
+	g.matured, g.size = 0, 0
+	for i := range g.rivals {
+		g.rivals[i].errors.clear()
+		g.rivals[i].own, g.rivals[i].naive = 0, 0
+	}
+}
+
 // learn scores what was issued a lead ago against the newest step; keep tells whether the rivals keep this error.
 func (g *gate) learn(h *History, keep bool) {
 	came, ok := windowMax(h, g.lead)
@@ -58,18 +75,24 @@ func (g *gate) learn(h *History, keep bool) {
 	g.matured++
 	fade := 1 - 1/float64(g.memory)
 	own := pinball(came, g.bounds[at])
+	g.size = fade*g.size + math.Abs(came)
+	excess := math.Inf(-1)
 	for i := range g.rivals {
 		r := &g.rivals[i]
 		if !math.IsNaN(r.bounds[at]) {
 			r.own = fade*r.own + own
 			r.naive = fade*r.naive + pinball(came, r.bounds[at])
 		}
+		allowed := r.naive + tolerance*g.size
+		if g.open {
+			allowed += hysteresis * r.naive
+		}
+		excess = max(excess, r.own-allowed)
 		if keep && !math.IsNaN(r.tops[at]) {
 			r.errors.add(float32(root(came) - root(r.tops[at])))
 		}
 	}
-	skill := g.skill(h)
-	g.open = skill >= 0 || g.open && skill >= -hysteresis
+	g.open = excess <= 0
 }
 
 // issue notes the naive models' paths and the mixture's window quantile of the newest step.
@@ -86,31 +109,36 @@ func (g *gate) issue(h *History, paths [][]float64, bound float64) {
 	}
 }
 
-// skill returns 1 - loss/naive loss against the best naive model; NaN while nothing has matured. What rounding alone
-// makes of a forecast, a millionth of the largest value, counts as right.
-func (g *gate) skill(h *History) float64 {
-	skill := math.NaN()
-	dust := 1e-6 * max(h.max, -h.min) * float64(g.memory)
-	for _, r := range g.rivals {
-		if r.naive > 0 || r.own > 0 {
-			s := 1 - (r.own+dust)/(r.naive+dust)
-			if math.IsNaN(skill) || s < skill {
-				skill = s
-			}
-		}
+// skill returns 1 - loss/naive loss against the best naive model, -1 for twice its loss or more; NaN while nothing has
+// matured.
+func (g *gate) skill() float64 {
+	if g.matured == 0 {
+		return math.NaN()
 	}
-	if math.IsNaN(skill) && g.matured > 0 {
-		return 0 // Nobody was ever wrong.
+	skill := 1.
+	for _, r := range g.rivals {
+		switch {
+		case r.own >= 2*r.naive && r.own > 0:
+			return -1
+		case r.naive > 0:
+			skill = min(skill, 1-r.own/r.naive)
+		default: // Neither was ever wrong, or it sleeps.
+			skill = min(skill, 0)
+		}
 	}
 	return skill
 }
 
 // state gives the verdict as of the newest step, which ends at now.
 func (g *gate) state(h *History, now time.Time) State {
-	skill := g.skill(h)
+	skill := g.skill()
 	short := g.seasons[0]
-	// Both counts grow by one a step at best.
-	missing := max(2*short-h.Steps(), short-h.count, max(short, minMatured)-g.matured)
+	// All of these counts grow by one a step at best; maturing begins anew once settled.
+	matured := g.matured
+	if h.Steps() < g.settled() {
+		matured = h.Steps() - g.settled()
+	}
+	missing := max(short-h.count, max(short, minMatured)-matured)
 	switch {
 	case missing > 0:
 		return State{Reason: WarmingUp, ReadyAt: now.Add(time.Duration(missing) * g.step), Skill: skill}

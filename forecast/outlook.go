@@ -24,8 +24,8 @@ type State struct {
 	Reason Reason
 	// ReadyAt is the expected end of WarmingUp; the zero time for every other reason.
 	ReadyAt time.Time
-	// Skill is 1 - loss/naive loss, in (-inf, 1], of the window maximum's upper quantile over the gate's memory; NaN
-	// while nothing has matured.
+	// Skill is 1 - loss/naive loss of the window maximum's .9 quantile over the gate's memory, against the best naive
+	// forecast: in [-1, 1], -1 for twice its loss or more; NaN while nothing has matured.
 	Skill float64
 }
 

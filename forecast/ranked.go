@@ -39,7 +39,7 @@ func (r *ranked[T]) add(v T) {
 	r.sorted[to] = v
 }
 
-func (r *ranked[T]) len() int { return len(r.sorted) }
+func (r *ranked[T]) clear() { r.ring, r.sorted, r.next = r.ring[:0], r.sorted[:0], 0 }
 
 // quantile returns the value at rank tau*(n+1), interpolated, which a further value of the same stream exceeds with
 // probability 1-tau (Hyndman & Fan 1996, definition 6); beyond the outermost ranks it is the outermost value, and NaN of nothing.

@@ -1,0 +1,195 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Learnt at once or live, from samples at the same instants, the outlooks are the same.
+func TestBackfilledIsAsLearntLive(t *testing.T) {
+	now := begin.Add(2*time.Hour + 20*time.Minute)
+	live, _, _ := newTracker(t, spec)
+	observe(live, 2, begin.Add(middle), now, 10*time.Second)
+
+	filled, _, _ := newTracker(t, spec)
+	p := &past{shards: 2, from: begin, to: now}
+	if err := filled.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	if e := get(t, filled, 0); e.State(now).Reason != forecast.StaleInput || !e.Last.Time.IsZero() {
+		t.Errorf("history passes as live: %v, %v", e.State(now), e.Last)
+	}
+	next := now.Add(middle)
+	for _, tr := range []*Tracker{live, filled} {
+		observe(tr, 2, next, next.Add(time.Minute), 10*time.Second)
+	}
+	for shard := range 2 {
+		a, b := get(t, live, shard), get(t, filled, shard)
+		sameOutlook(t, a.Outlook, b.Outlook)
+		if b.Due == nil || *a.Due != *b.Due {
+			t.Errorf("due %+v and %+v", a.Due, b.Due)
+		}
+		if !b.State(next.Add(time.Minute)).Trusted() {
+			t.Errorf("%v", b.State(next))
+		}
+	}
+}
+
+// Samples that arrive while the history is being asked are neither lost nor learnt twice.
+func TestLiveSamplesDuringBackfill(t *testing.T) {
+	now := begin.Add(2*time.Hour + 18*time.Minute)
+	end := now.Add(10 * time.Minute)
+	live, _, _ := newTracker(t, spec)
+	observe(live, 1, begin.Add(middle), end, 10*time.Second)
+
+	filled, _, _ := newTracker(t, spec)
+	before := now.Add(-3 * time.Minute).Add(middle)
+	observe(filled, 1, before, now, 10*time.Second) // Live before it began, and still in the history.
+	p := &past{shards: 1, from: begin, to: now.Add(2 * time.Minute)}
+	p.during = func(int) error {
+		observe(filled, 1, now.Add(middle), end, 10*time.Second)
+		return nil
+	}
+	// The history is asked a little later than the first live samples: both have those of two minutes.
+	if err := filled.Backfill(t.Context(), "load", "sum(load)", p, now.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	a, b := get(t, live, 0), get(t, filled, 0)
+	sameOutlook(t, a.Outlook, b.Outlook)
+	if !b.Last.Time.Equal(a.Last.Time) {
+		t.Errorf("last %v, want %v", b.Last, a.Last)
+	}
+}
+
+func TestBackfillInParts(t *testing.T) {
+	day := spec
+	day.Forecast.Seasons = []time.Duration{24 * time.Hour}
+	day.Forecast.Step = time.Minute
+	day.Forecast.Lead = 30 * time.Minute
+	day.History = 5 * 24 * time.Hour // 7,200 points: four parts.
+	now := begin.Add(5 * 24 * time.Hour)
+	tr, _, _ := newTracker(t, day)
+	p := &past{shards: 1, from: begin, to: now}
+	p.during = func(n int) error { // The newest is asked first.
+		if n == 3 {
+			return errDown
+		}
+		return nil
+	}
+	err := tr.Backfill(t.Context(), "load", "sum(load)", p, now)
+	// 7,200 - 2,016 = 5,184 are older than the newest part; of them the second 2,016 begin 33 h 36 min in.
+	if !errors.Is(err, errDown) || !strings.Contains(err.Error(), "cannot back-fill load from 2025-01-07T09:36:30Z to 2025-01-08T19:11:30Z: connection refused") {
+		t.Errorf("error %v", err)
+	}
+	if p.asked != 4 || p.largest > 11000 {
+		t.Errorf("asked %d times, for up to %d points", p.asked, p.largest)
+	}
+	e := get(t, tr, 0)
+	if e.Outlook.State.Reason == forecast.WarmingUp || !e.Outlook.Issued.Equal(now.Add(-time.Minute)) {
+		t.Errorf("issued %v, %v", e.Outlook.Issued, e.Outlook.State)
+	}
+
+	// Asked again, with all of it there, the series is replaced; with less than it knows, it is not.
+	p.during = nil
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	whole := get(t, tr, 0)
+	fresh, _, _ := newTracker(t, day)
+	if err := fresh.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	sameOutlook(t, whole.Outlook, get(t, fresh, 0).Outlook)
+	p.from = now.Add(-time.Hour)
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	sameOutlook(t, whole.Outlook, get(t, tr, 0).Outlook)
+}
+
+func TestBackfillOfNothing(t *testing.T) {
+	tr, _, _ := newTracker(t, spec)
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &past{during: func(int) error { cancel(); return ctx.Err() }}
+	err := tr.Backfill(ctx, "load", "sum(load)", p, begin)
+	if !errors.Is(err, context.Canceled) || p.asked != 1 {
+		t.Errorf("error %v after asking %d times", err, p.asked)
+	}
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", &past{}, begin); err != nil {
+		t.Errorf("an empty history: %v", err)
+	}
+	if n := len(tr.Table().List("load")); n != 0 {
+		t.Errorf("%d series of nothing", n)
+	}
+	if err := tr.Backfill(t.Context(), "other", "sum(load)", p, begin); err == nil {
+		t.Error("back-filled a metric without a spec")
+	}
+	twice := &past{during: func(int) error {
+		if err := tr.Backfill(t.Context(), "load", "sum(load)", &past{}, begin); err == nil || !strings.Contains(err.Error(), "already") {
+			t.Errorf("second back-fill: %v", err)
+		}
+		return nil
+	}}
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", twice, begin); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of the many series of five weeks only those that still are, or were a moment ago, are followed, up to the limit.
+func TestBackfillFollowsLiveSeries(t *testing.T) {
+	limited := spec
+	limited.MaxSeries = 2
+	tr, _, _ := newTracker(t, limited)
+	now := begin.Add(8 * time.Hour)
+	p := &past{shards: 5, from: begin, to: now}
+	observe(tr, 1, now, now, time.Second)
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	if list := tr.Table().List("load"); len(list) != 2 || list[0].Key.Get("shard") != "0" {
+		t.Errorf("%d series: %v", len(list), list)
+	}
+	old, _, _ := newTracker(t, spec)
+	p.to = now.Add(-spec.History - 6*time.Hour) // 2,160 steps before the end, the newest part has 2,016.
+	long := spec
+	long.History = 8 * time.Hour
+	if err := old.Apply([]Spec{long}); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(old.Table().List("load")); n != 0 {
+		t.Errorf("%d series that are gone", n)
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	tr, _, _ := newTracker(b, Spec{Metric: "load"})
+	const shards = 100
+	at := begin
+	points := make([]series.Point, 0, shards)
+	b.ReportAllocs()
+	for b.Loop() { // One step of 5 minutes at every tenth batch.
+		points = append(points[:0], vector(shards, at)...)
+		tr.Observe("load", at, points)
+		at = at.Add(30 * time.Second)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/shards, "ns/sample")
+}
+
+func BenchmarkBackfillFiveWeeks(b *testing.B) {
+	now := begin.Add(35 * 24 * time.Hour)
+	for b.Loop() {
+		tr, _, _ := newTracker(b, Spec{Metric: "load"})
+		if err := tr.Backfill(b.Context(), "load", "sum(load)", &past{shards: 1, from: begin, to: now}, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
