@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -154,9 +155,9 @@ func labelsOf(k series.Key) (labels.Labels, error) {
 	}
 	own := k.Labels()
 	builder := labels.NewScratchBuilder(len(own) + 1)
-	builder.Add(labels.MetricName, k.Metric)
+	builder.Add(model.MetricNameLabel, k.Metric)
 	for _, l := range own {
-		if l.Name == labels.MetricName {
+		if l.Name == model.MetricNameLabel {
 			return labels.EmptyLabels(), fmt.Errorf("%w: its name is a label as well", ErrInvalid)
 		}
 		builder.Add(l.Name, l.Value)

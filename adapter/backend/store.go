@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -234,7 +235,7 @@ func (s *Store) points(answer parser.Value) ([]series.Point, error) {
 		points := make([]series.Point, len(v))
 		for i, sample := range v {
 			if sample.H != nil {
-				return nil, histogramError(s.name, sample.Metric.Get(labels.MetricName))
+				return nil, histogramError(s.name, sample.Metric.Get(model.MetricNameLabel))
 			}
 			points[i] = series.Point{Key: keyOfLabels(sample.Metric), Sample: series.Sample{Time: time.UnixMilli(sample.T), Value: sample.F}}
 		}
@@ -251,7 +252,7 @@ func (s *Store) runs(answer parser.Value) ([]series.Run, error) {
 	runs := make([]series.Run, len(matrix))
 	for i, m := range matrix {
 		if len(m.Histograms) > 0 {
-			return nil, histogramError(s.name, m.Metric.Get(labels.MetricName))
+			return nil, histogramError(s.name, m.Metric.Get(model.MetricNameLabel))
 		}
 		samples := make([]series.Sample, len(m.Floats))
 		for j, f := range m.Floats {
@@ -265,11 +266,11 @@ func (s *Store) runs(answer parser.Value) ([]series.Run, error) {
 func keyOfLabels(ls labels.Labels) series.Key {
 	out := make([]series.Label, 0, ls.Len())
 	ls.Range(func(l labels.Label) {
-		if l.Name != labels.MetricName {
+		if l.Name != model.MetricNameLabel {
 			out = append(out, series.Label{Name: l.Name, Value: l.Value})
 		}
 	})
-	return series.NewKey(ls.Get(labels.MetricName), out...)
+	return series.NewKey(ls.Get(model.MetricNameLabel), out...)
 }
 
 // warnings passes on what Prometheus' parts log at warning level and above: at info level they tell of every block.
