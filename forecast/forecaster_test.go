@@ -167,8 +167,8 @@ func TestWarmingUpEndsWhenItSays(t *testing.T) {
 	values := walkLoad(rand.New(rand.NewPCG(27, 28)), 200, 24, 0)
 	var ready time.Time
 	for i, o := range play(t, short, monday, values) {
-		// Two seasons are 48 steps, forecasts made before have matured 6 later, 30 further ones make 84.
-		warming := i+1 < 84
+		// Two seasons are 48 steps; forecasts made before have matured 6 later; those made then at 60; 29 more at 89.
+		warming := i+1 < 89
 		if got := o.State.Reason == WarmingUp; got != warming {
 			t.Fatalf("step %d: %v", i+1, o.State)
 		}
@@ -177,7 +177,7 @@ func TestWarmingUpEndsWhenItSays(t *testing.T) {
 		} else if !o.State.ReadyAt.IsZero() {
 			t.Fatalf("step %d: ready since, but says %v", i+1, o.State.ReadyAt)
 		}
-		if i+1 == 84 && !o.Issued.Equal(ready) {
+		if i+1 == 89 && !o.Issued.Equal(ready) {
 			t.Errorf("ready at %v, said %v", o.Issued, ready)
 		}
 	}

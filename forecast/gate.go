@@ -56,14 +56,8 @@ func newGate(s shape, step time.Duration, naives, errors int) *gate {
 // errors say nothing about later ones and are forgotten then.
 func (s shape) settled() int { return 2*s.seasons[0] + s.lead }
 
-// forget drops all scores and what the rivals have learnt.
-func (g *gate) forget() {
-	g.matured, g.size = 0, 0
-	for i := range g.rivals {
-		g.rivals[i].errors.clear()
-		g.rivals[i].own, g.rivals[i].naive = 0, 0
-	}
-}
+// forget starts anew: what has been issued but not matured counts no more either.
+func (g *gate) forget() { *g = *newGate(g.shape, g.step, len(g.rivals), cap(g.rivals[0].errors.ring)) }
 
 // learn scores what was issued a lead ago against the newest step; keep tells whether the rivals keep this error.
 func (g *gate) learn(h *History, keep bool) {
@@ -133,10 +127,10 @@ func (g *gate) skill() float64 {
 func (g *gate) state(h *History, now time.Time) State {
 	skill := g.skill()
 	short := g.seasons[0]
-	// All of these counts grow by one a step at best; maturing begins anew once settled.
+	// Both counts grow by one a step at best; what is issued once settled is the first to mature, a lead later.
 	matured := g.matured
-	if h.Steps() < g.settled() {
-		matured = h.Steps() - g.settled()
+	if first := g.settled() + g.lead; h.Steps() < first {
+		matured = h.Steps() - first + 1
 	}
 	missing := max(short-h.count, max(short, minMatured)-matured)
 	switch {

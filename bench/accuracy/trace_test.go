@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The scores of the naive forecast as an independent implementation of the protocol, in Python with numpy 2 and pandas, has
+// them for the same files.
+func TestNaiveAgainstOracle(t *testing.T) {
+	traces, err := loadAll("../traces")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]score{
+		"isp_eu_traffic_5m":           {values: 162, mae: 256107000, pin90: 77404700, wpin90: 68107600, wcov90: .907407},
+		"merlion_example_kpi_1m":      {values: 162, mae: 236.443, pin90: 57.8897, wpin90: 64.7457, wcov90: .901235},
+		"nab_nyc_taxi_passengers_30m": {values: 269, mae: 1276.26, pin90: 351.614, wpin90: 351.614, wcov90: .877323},
+		"pems_lane_flow_5m":           {values: 57, mae: 14.6667, pin90: 3.22105, wpin90: 2.61, wcov90: .931034},
+	}
+	for _, trace := range traces {
+		w, ok := want[trace.name]
+		if !ok {
+			continue
+		}
+		delete(want, trace.name)
+		got := trace.judge(lastValue(trace), trace.stride)
+		for _, pair := range [][2]float64{{got.values, w.values}, {got.mae, w.mae}, {got.pin90, w.pin90}, {got.wpin90, w.wpin90}, {got.wcov90, w.wcov90}} {
+			if math.Abs(pair[0]-pair[1]) > 1e-4*pair[1] {
+				t.Errorf("%s: %+v, want %+v", trace.name, got, w)
+			}
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("traces not found: %v", want)
+	}
+}
+
+func TestParseNamesTheLine(t *testing.T) {
+	_, err := parse("broken", strings.NewReader("timestamp,value\n2025-01-06T00:00:00Z,1\n2025-01-06T00:05:00Z,many\n"))
+	if err == nil || !strings.Contains(err.Error(), "line 3") {
+		t.Errorf("error %v", err)
+	}
+	// Minutes are averaged by five, a missing step stays missing: means of 0..4 and 10..14, nothing in between.
+	var rows strings.Builder
+	rows.WriteString("timestamp,value\n")
+	for _, minute := range []string{"00", "01", "02", "03", "04", "10", "11", "12", "13", "14"} {
+		rows.WriteString("2025-01-06T00:" + minute + ":00Z," + minute + "\n")
+	}
+	trace, err := parse("minutes", strings.NewReader(rows.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := trace.values; len(v) != 3 || v[0] != 2 || !math.IsNaN(v[1]) || v[2] != 12 || trace.lead != 6 {
+		t.Errorf("values %v, lead %d", v, trace.lead)
+	}
+}
+
+// On the traces of this repository the forecast beats the naive one on every score.
+func TestRun(t *testing.T) {
+	var out bytes.Buffer
+	if err := run("../traces", &out); err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(out.String()) {
+		fields := strings.Fields(line)
+		if !strings.HasSuffix(fields[0], "m") { // 5m, 30m, 1m: the others are the header and the means.
+			continue
+		}
+		rows++
+		for _, field := range fields[1:4] {
+			if ratio, err := strconv.ParseFloat(field, 64); err != nil || ratio <= 0 || ratio >= 1 {
+				t.Errorf("ratio %q in %s", field, line)
+			}
+		}
+	}
+	if rows < 4 || !strings.Contains(out.String(), "geometric mean, all") {
+		t.Errorf("%d traces:\n%s", rows, &out)
+	}
+	if err := run(t.TempDir(), &out); err == nil {
+		t.Error("no traces are no error")
+	}
+}
