@@ -30,7 +30,7 @@ type Spec struct {
 	// History is how far Backfill reaches back. Default five of the longest season and at least 35 of the
 	// shortest: five weeks.
 	History time.Duration
-	// MaxSeries bounds the series tracked; further ones are left out, counted and logged. One takes about 150 kB with
+	// MaxSeries bounds the series tracked; further ones are left out, counted and logged. One takes about 190 kB with
 	// a step of 5m and a season of a week. Default 1000.
 	MaxSeries int
 }

@@ -119,6 +119,8 @@ func sameOutlook(t *testing.T, a, b *forecast.Outlook) {
 
 const middle = 5 * time.Second // Of a step.
 
+var errDown = errors.New("connection refused")
+
 func TestObserve(t *testing.T) {
 	tr, _, _ := newTracker(t, spec)
 	end := begin.Add(40 * time.Minute)
@@ -413,5 +415,3 @@ func TestConcurrentUse(t *testing.T) {
 		}
 	}
 }
-
-var errDown = errors.New("connection refused")
