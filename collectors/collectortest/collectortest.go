@@ -45,6 +45,8 @@ type Peer struct {
 	Garble func()
 	// Close ends the peer; the source is closed before.
 	Close func()
+
+	next time.Time // when the next collection starts
 }
 
 // Run runs all rules, each on a peer of its own that open makes inside a bubble of testing/synctest. The bubble ends
@@ -84,9 +86,6 @@ func (p *Peer) settled(t *testing.T) map[series.Key]float64 {
 	t.Helper()
 	var values map[series.Key]float64
 	for i := range p.Settle {
-		if i > 0 {
-			time.Sleep(p.Interval)
-		}
 		points, err := p.collect(t, t.Context())
 		if err != nil {
 			t.Fatalf("collection %d of a healthy peer: %v", i, err)
@@ -96,9 +95,12 @@ func (p *Peer) settled(t *testing.T) map[series.Key]float64 {
 	return values
 }
 
-// collect makes one collection, with the deadline that collectors.Loop gives.
+// collect makes one collection, an interval after the start of the one before and with the deadline that
+// collectors.Loop gives.
 func (p *Peer) collect(t *testing.T, ctx context.Context) ([]series.Point, error) { //nolint:revive // t comes first in helpers
 	t.Helper()
+	time.Sleep(time.Until(p.next))
+	p.next = time.Now().Add(p.Interval)
 	deadline := p.Interval * 9 / 10
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -155,7 +157,6 @@ func (p *Peer) recovers(t *testing.T, before map[series.Key]float64) {
 	var points []series.Point
 	var err error
 	for range 2 {
-		time.Sleep(p.Interval)
 		points, err = p.collect(t, t.Context())
 	}
 	if err != nil {
@@ -185,7 +186,7 @@ func cancelledBefore(t *testing.T, p *Peer) {
 	p.settled(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	start := time.Now()
+	start := p.next
 	points, err := p.collect(t, ctx)
 	if took := time.Since(start); took > prompt {
 		t.Errorf("it took %v to return from a cancelled context", took)
@@ -224,7 +225,6 @@ func goneAndBack(t *testing.T, p *Peer) {
 	before := p.settled(t)
 	p.Gone()
 	for range 3 {
-		time.Sleep(p.Interval)
 		points, err := p.collect(t, t.Context())
 		p.degraded(t, before, points, err)
 		if len(points) == len(before) {
@@ -239,7 +239,6 @@ func hangsAndBack(t *testing.T, p *Peer) {
 	before := p.settled(t)
 	p.Hang()
 	for range 3 {
-		time.Sleep(p.Interval)
 		points, err := p.collect(t, t.Context())
 		p.degraded(t, before, points, err)
 	}
@@ -249,7 +248,6 @@ func hangsAndBack(t *testing.T, p *Peer) {
 func partial(t *testing.T, p *Peer) {
 	before := p.settled(t)
 	name := p.Partial()
-	time.Sleep(p.Interval)
 	points, err := p.collect(t, t.Context())
 	p.degraded(t, before, points, err)
 	if len(points) == 0 || len(points) >= len(before) {
@@ -264,7 +262,6 @@ func partial(t *testing.T, p *Peer) {
 func badData(t *testing.T, p *Peer) {
 	before := p.settled(t)
 	p.Garble()
-	time.Sleep(p.Interval)
 	points, err := p.collect(t, t.Context())
 	p.degraded(t, before, points, err)
 	if !slices.Contains(collectors.Reasons(err), collectors.BadData) {

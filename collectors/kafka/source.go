@@ -14,7 +14,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/foresail/foresail/forecast/series"
@@ -43,9 +42,10 @@ type Source struct {
 	cluster  string
 	groups   []Group
 	client   *kgo.Client
-	admin    *kadm.Client
 	progress map[groupTopic]*progress
 	produced map[string]*production
+	// coordinators holds the broker that last answered for a group.
+	coordinators map[string]int32
 }
 
 // groupTopic is one tracked group, by its label, on one topic.
@@ -53,8 +53,10 @@ type groupTopic struct{ group, topic string }
 
 // New returns a source. It does not connect: brokers that are away make collections fail, not New.
 func New(opts Options) (*Source, error) {
+	// A broker on which nothing comes back is given up early enough to try it once more in the same collection.
+	wait := max(opts.Config.Interval/5, time.Second)
 	if opts.Dial == nil {
-		opts.Dial = (&net.Dialer{Timeout: opts.Config.Interval / 3}).DialContext
+		opts.Dial = (&net.Dialer{Timeout: wait}).DialContext
 	}
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(opts.Config.Brokers...),
@@ -62,8 +64,7 @@ func New(opts Options) (*Source, error) {
 		kgo.ClientID("foresail"),
 		kgo.DisableClientMetrics(),
 		kgo.RequestRetries(2),
-		// A connection on which nothing comes back is given up within one interval, so that the next one starts afresh.
-		kgo.RequestTimeoutOverhead(max(opts.Config.Interval/2, time.Second)),
+		kgo.RequestTimeoutOverhead(wait),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client for Kafka cluster %q: %w", opts.Config.Name, err)
@@ -72,9 +73,10 @@ func New(opts Options) (*Source, error) {
 		cluster:  opts.Config.Name,
 		groups:   slices.Clone(opts.Config.Groups),
 		client:   client,
-		admin:    kadm.NewClient(client),
 		progress: make(map[groupTopic]*progress),
 		produced: make(map[string]*production),
+
+		coordinators: make(map[string]int32),
 	}, nil
 }
 
@@ -90,6 +92,9 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 	committed := s.fetchCommits(ctx)
 	topics := s.topics(committed)
 	logs, at := s.fetchLogs(ctx, topics)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, fmt.Errorf("cannot collect from Kafka cluster %q: %w", s.cluster, ctx.Err())
+	}
 	c := &collection{source: s, at: at, logs: logs, seen: make(map[groupTopic]bool)}
 	for _, topic := range topics {
 		c.topic(topic)
