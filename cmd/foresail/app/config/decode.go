@@ -63,7 +63,7 @@ func count(n *yaml.Node) int {
 
 func setDefaults(out reflect.Value) {
 	if out.Kind() == reflect.Struct {
-		if d, ok := out.Addr().Interface().(defaulter); ok {
+		if d, ok := reflect.TypeAssert[defaulter](out.Addr()); ok {
 			d.Default()
 		}
 	}
@@ -118,7 +118,7 @@ func (d *decoder) value(n *yaml.Node, field string, out reflect.Value, depth int
 		d.value(n, field, out.Elem(), depth+1)
 		return
 	}
-	if t, ok := out.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if t, ok := reflect.TypeAssert[encoding.TextUnmarshaler](out.Addr()); ok {
 		if text, ok := d.scalar(n, field, "text"); ok {
 			if err := t.UnmarshalText([]byte(text)); err != nil {
 				d.fail(n, field, "%v", err)
