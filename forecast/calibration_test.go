@@ -124,7 +124,30 @@ func TestGateHysteresis(t *testing.T) {
 	}
 	near(t, "skill", g.skill(), 0, 1e-6)
 	play(.5, 1, 2000)
-	near(t, "skill", g.skill(), .5, 1e-3)
+	near(t, "skill", g.skill(), 1-.51/1.01, 1e-3) // The tolerance, .001 of a load of 10, is on both sides.
+}
+
+// A forecast much better than the live value is not given up for it because another naive model is better still.
+func TestGateKeepsWhatBeatsTheLiveValue(t *testing.T) {
+	for _, c := range []struct {
+		own, live, season float64
+		open              bool
+	}{
+		{.4, 1, .2, true},  // Less than half of the live value's loss, twice the season's.
+		{.6, 1, .2, false}, // More than half.
+		{.4, .3, .2, false},
+	} {
+		g := newGate(shape{lead: 1, seasons: []int{10}, memory: 100}, time.Second, 2, 50)
+		h := newHistory(100)
+		for range 2000 {
+			g.bounds[0], g.rivals[0].bounds[0], g.rivals[1].bounds[0] = 10+10*c.own, 10+10*c.live, 10+10*c.season
+			h.push(0, 10)
+			g.learn(h, false)
+		}
+		if g.open != c.open {
+			t.Errorf("loss %v, the live value's %v, the season's %v: open %v", c.own, c.live, c.season, g.open)
+		}
+	}
 }
 
 func TestOutlookReads(t *testing.T) {

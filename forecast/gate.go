@@ -11,6 +11,9 @@ const (
 	// tolerance is the excess loss, as a share of the load's size, that is not worth stepping aside for: on a load that
 	// repeats exactly the naive models are never wrong, and a forecast that is nearly never so is as good.
 	tolerance = .001
+	// clearly is the share of the last value's loss below which a forecast is trusted even where another naive model is
+	// better still: stepping aside serves the live value, and that would lose more.
+	clearly = .5
 	// minMatured is the least number of matured forecasts that a skill is judged by.
 	minMatured = 30
 )
@@ -26,7 +29,7 @@ type rival struct {
 }
 
 // gate decides whether an outlook is trusted: by the pinball loss at levels[upper] of the window maximum at the full
-// lead, fading over the memory, against the best of the naive models.
+// lead, fading over the memory, against the best of the naive models. The first of them repeats the last value.
 type gate struct {
 	shape
 	step    time.Duration
@@ -86,7 +89,8 @@ func (g *gate) learn(h *History, keep bool) {
 			r.errors.add(float32(root(came) - root(r.tops[at])))
 		}
 	}
-	g.open = excess <= 0
+	live := g.rivals[0] // The last value: what is served when the gate is closed.
+	g.open = excess <= 0 || live.own < clearly*live.naive
 }
 
 // issue notes the naive models' paths and the mixture's window quantile of the newest step.
@@ -104,23 +108,21 @@ func (g *gate) issue(h *History, paths [][]float64, bound float64) {
 }
 
 // skill returns 1 - loss/naive loss against the best naive model, -1 for twice its loss or more; NaN while nothing has
-// matured.
+// matured. Both losses have the tolerance added, so that next to nothing is as good as nothing.
 func (g *gate) skill() float64 {
 	if g.matured == 0 {
 		return math.NaN()
 	}
 	skill := 1.
 	for _, r := range g.rivals {
-		switch {
-		case r.own >= 2*r.naive && r.own > 0:
-			return -1
-		case r.naive > 0:
-			skill = min(skill, 1-r.own/r.naive)
-		default: // Neither was ever wrong, or it sleeps.
+		own, naive := r.own+tolerance*g.size, r.naive+tolerance*g.size
+		if naive > 0 {
+			skill = min(skill, 1-own/naive)
+		} else { // A load of nothing but zeros, which neither got wrong.
 			skill = min(skill, 0)
 		}
 	}
-	return skill
+	return max(skill, -1)
 }
 
 // state gives the verdict as of the newest step, which ends at now.
