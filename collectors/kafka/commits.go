@@ -37,9 +37,9 @@ func (s *Source) fetchCommits(ctx context.Context) map[string]commits {
 	return all
 }
 
-// askCommits asks the coordinators at once. Which one a group had is remembered: so each request is split by the client
-// to one broker only, and waits for no other.
+// askCommits asks the coordinators, all at once and each for itself: so none waits for another.
 func (s *Source) askCommits(ctx context.Context) map[string]commits {
+	s.findCoordinators(ctx)
 	all := make(map[string]commits)
 	batches := make(map[int32]*kmsg.OffsetFetchRequest)
 	for _, g := range s.groups {
@@ -74,11 +74,37 @@ func (s *Source) askCommits(ctx context.Context) map[string]commits {
 	return all
 }
 
+// findCoordinators asks for the coordinators of those groups that have none or gave none an answer last time. Those that
+// are still not known then are left to the client to find.
+func (s *Source) findCoordinators(ctx context.Context) {
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	for _, g := range s.groups {
+		if _, known := s.coordinators[g.Group]; !known {
+			req.CoordinatorKeys = append(req.CoordinatorKeys, g.Group)
+		}
+	}
+	if len(req.CoordinatorKeys) == 0 {
+		return
+	}
+	resp, err := anyBroker(ctx, func(ctx context.Context) (*kmsg.FindCoordinatorResponse, error) {
+		return req.RequestWith(ctx, s.client)
+	})
+	if err != nil {
+		return
+	}
+	for _, c := range resp.Coordinators {
+		if c.ErrorCode == 0 {
+			s.coordinators[c.Key] = c.NodeID
+		}
+	}
+}
+
 // noteCommits enters one broker's answer.
 func (s *Source) noteCommits(all map[string]commits, a answer) {
 	if asked, ok := a.req.(*kmsg.OffsetFetchRequest); a.err != nil && ok {
 		for _, g := range asked.Groups {
 			all[g.Group] = commits{err: a.err}
+			delete(s.coordinators, g.Group)
 		}
 		return
 	}
@@ -89,6 +115,7 @@ func (s *Source) noteCommits(all map[string]commits, a answer) {
 	for _, g := range resp.Groups {
 		if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
 			all[g.Group] = commits{err: err}
+			delete(s.coordinators, g.Group)
 			continue
 		}
 		s.coordinators[g.Group] = a.broker

@@ -90,6 +90,21 @@ func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(n))
 }
 
+// anyBroker makes a call that any broker can answer: another one is asked where one does not answer. The client asks
+// them in turn and now and then a seed, so one broker can be asked three times in a row.
+func anyBroker[T any](ctx context.Context, call func(ctx context.Context) (T, error)) (value T, err error) {
+	const tries = 4
+	for range tries {
+		once, cancel := share(ctx, tries+1)
+		value, err = await(once, func() (T, error) { return call(once) })
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return value, err
+}
+
 // missing returns the error for something that could not be read, with its reason.
 func missing(what string, err error) error {
 	return &collectors.Missing{What: what, Reason: reasonOf(err), Err: err}

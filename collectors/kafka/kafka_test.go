@@ -242,6 +242,21 @@ func TestOnePartitionFails(t *testing.T) {
 	}
 }
 
+// TestStartsFail shows that a log of which only the end is known is not taken to be whole.
+func TestStartsFail(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 1)
+		c.createTopic("orders", 2)
+		c.produce("orders", 100, 0, 1)
+		c.commit("g", "orders", 0, 10)
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Partitions: []int32{1}, Err: kerr.KafkaStorageError, Count: -1, When: func(r kmsg.Request) bool {
+			return r.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == atStart
+		}})
+		got, err := collect(t, c.source(Group{Group: "g"}))
+		wantNoLag(t, got, err, "g", "orders", "partition 1 of topic orders", "KAFKA_STORAGE_ERROR")
+	})
+}
+
 // TestBadOffsets answers with offsets that no log can have.
 func TestBadOffsets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -350,6 +365,9 @@ func TestTopicDeletedAndMadeAnew(t *testing.T) {
 		if sum(got, `kafka_consumergroup_lag_sum{cluster="orders",consumergroup="free"`) != 60 {
 			t.Errorf("a group that follows its commits has more than its one topic left: %v", got)
 		}
+		if _, kept := s.progress[groupTopic{"free", "orders"}]; kept || len(s.progress) != 2 {
+			t.Errorf("history of %d groups on topics is kept, want that of 2", len(s.progress))
+		}
 		time.Sleep(interval)
 
 		c.createTopic("orders", 1)
@@ -415,10 +433,22 @@ func TestCoordinatorAndLeadersMove(t *testing.T) {
 	})
 }
 
-// TestOneBrokerHangs shows that what the others know is still there, in time, for as long as it hangs.
+// TestOneBrokerHangs shows that what the others know is still there, in time, for as long as it hangs. A source that has
+// never seen the broker well needs some collections to learn who is who.
 func TestOneBrokerHangs(t *testing.T) {
-	for name, key := range map[string]int16{"commits": int16(kmsg.OffsetFetch), "offsets": int16(kmsg.ListOffsets), "everything": -1} {
-		t.Run(name, func(t *testing.T) {
+	const learning = 8
+	for _, tt := range []struct {
+		name      string
+		key       int16
+		fromStart bool // the source has not seen the broker well
+		missing   string
+	}{
+		{"commits", int16(kmsg.OffsetFetch), false, "group"},
+		{"offsets", int16(kmsg.ListOffsets), false, "partition 0 of topic t1"},
+		{"everything", -1, false, "group"},
+		{"everything from the start", -1, true, "group"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				c := newCluster(t, 3)
 				var groups []Group
@@ -432,31 +462,40 @@ func TestOneBrokerHangs(t *testing.T) {
 					groups = append(groups, Group{Group: group, Topics: []string{topic}})
 				}
 				s := c.source(groups...)
-				if _, err := collect(t, s); err != nil {
-					t.Fatal(err)
+				if !tt.fromStart {
+					if _, err := collect(t, s); err != nil {
+						t.Fatal(err)
+					}
 				}
-				c.ControlKey(key, func(kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // The signature is kfake's.
+				c.ControlKey(tt.key, func(kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // The signature is kfake's.
 					c.KeepControl()
 					return nil, nil, c.CurrentNode() == 1
 				})
-				for i := range 8 {
+				missed := make(map[string]int) // in a row
+				for i := range learning + 8 {
 					start := time.Now()
 					got, err := collect(t, s)
 					took := time.Since(start)
 					if took > interval*9/10+time.Second {
 						t.Errorf("collection %d took %v", i, took)
 					}
-					wantLag(t, got, groups[0].Group, "t0", 60)
-					wantLag(t, got, groups[2].Group, "t2", 60)
-					missing := "group " + groups[1].Group
-					if name == "offsets" {
-						missing = "partition 0 of topic t1"
-					}
-					wantNoLag(t, got, err, groups[1].Group, "t1", missing)
-					if strings.Contains(err.Error(), "t0") || strings.Contains(err.Error(), "t2") {
-						t.Errorf("collection %d: the error names what could be read: %v", i, err)
-					}
 					time.Sleep(interval - took)
+					wantNoLag(t, got, err, groups[1].Group, "t1", tt.missing)
+					for node, topic := range map[int]string{0: "t0", 2: "t2"} {
+						v, there := got[lagOf(groups[node].Group, topic)]
+						switch {
+						case there && v != 60:
+							t.Errorf("collection %d: lag %v on %s, want 60", i, v, topic)
+						case there:
+							missed[topic] = 0
+						default:
+							missed[topic]++
+						}
+						// The client may itself ask the broker that hangs who is who, and lose one collection over it.
+						if missed[topic] > 1 && !(tt.fromStart && i < learning) {
+							t.Errorf("collection %d: the lag on %s has been missing %d times in a row: %v", i, topic, missed[topic], err)
+						}
+					}
 				}
 			})
 		})

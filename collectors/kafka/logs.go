@@ -83,7 +83,9 @@ func (s *Source) fetchPartitions(ctx context.Context, topics []string) map[strin
 		req.Topics = append(req.Topics, t)
 		logs[topic] = log{err: errNotAnswered}
 	}
-	resp, err := s.askMetadata(ctx, req)
+	resp, err := anyBroker(ctx, func(ctx context.Context) (*kmsg.MetadataResponse, error) {
+		return s.client.RequestCachedMetadata(ctx, req, 0)
+	})
 	if err != nil {
 		for topic := range logs {
 			logs[topic] = log{err: err}
@@ -101,20 +103,6 @@ func (s *Source) fetchPartitions(ctx context.Context, topics []string) map[strin
 		logs[*t.Topic] = l
 	}
 	return logs
-}
-
-// askMetadata asks any broker, and another one where that does not answer.
-func (s *Source) askMetadata(ctx context.Context, req *kmsg.MetadataRequest) (resp *kmsg.MetadataResponse, err error) {
-	const tries = 3
-	for range tries {
-		once, cancel := share(ctx, tries+1)
-		resp, err = await(once, func() (*kmsg.MetadataResponse, error) { return s.client.RequestCachedMetadata(once, req, 0) })
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			break
-		}
-	}
-	return resp, err
 }
 
 // listOffsets asks each partition's leader for one offset; a request cannot ask for two of one partition. There is

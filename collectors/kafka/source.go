@@ -44,7 +44,7 @@ type Source struct {
 	client   *kgo.Client
 	progress map[groupTopic]*progress
 	produced map[string]*production
-	// coordinators holds the broker that last answered for a group.
+	// coordinators holds the broker that answers for a group.
 	coordinators map[string]int32
 }
 
@@ -92,9 +92,6 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 	committed := s.fetchCommits(ctx)
 	topics := s.topics(committed)
 	logs, at := s.fetchLogs(ctx, topics)
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return nil, fmt.Errorf("cannot collect from Kafka cluster %q: %w", s.cluster, ctx.Err())
-	}
 	c := &collection{source: s, at: at, logs: logs, seen: make(map[groupTopic]bool)}
 	for _, topic := range topics {
 		c.topic(topic)
