@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -645,11 +646,9 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// mode is how the cluster of the conformance tests behaves.
-type mode int
-
+// The modes of the cluster of the conformance tests.
 const (
-	well mode = iota
+	well int32 = iota
 	hung
 	gone
 	garbled
@@ -658,14 +657,14 @@ const (
 // patient is a cluster whose mode tests change. While it is well, its topics grow between collections.
 type patient struct {
 	*cluster
-	mode   mode
+	mode   atomic.Int32
 	source *Source
 	turn   int64
 }
 
 // dial refuses connections while the cluster is gone.
 func (p *patient) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if p.mode == gone {
+	if p.mode.Load() == gone {
 		return nil, errors.New("connection refused")
 	}
 	return p.network.DialContext(ctx, network, address)
@@ -674,7 +673,7 @@ func (p *patient) dial(ctx context.Context, network, address string) (net.Conn, 
 // control answers nothing while the cluster hangs, and cuts connections while it is gone.
 func (p *patient) control(kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // The signature is kfake's.
 	p.KeepControl()
-	switch p.mode {
+	switch p.mode.Load() {
 	case hung:
 		return nil, nil, true
 	case gone:
@@ -686,7 +685,7 @@ func (p *patient) control(kmsg.Request) (kmsg.Response, error, bool) { //nolint:
 
 // Collect lets the topics grow by 10 messages in each partition and the group read 6 of them, and collects.
 func (p *patient) Collect(ctx context.Context) ([]series.Point, error) {
-	if p.mode == well {
+	if p.mode.Load() == well {
 		p.turn++
 		for _, topic := range []string{"orders", "returns"} {
 			p.produce(topic, 10, 0, 1)
@@ -706,7 +705,7 @@ func TestConformance(t *testing.T) {
 		p.createTopic("orders", 2)
 		p.createTopic("returns", 2)
 		p.Control(p.control)
-		garble(p.cluster, func(string, int32) bool { return p.mode == garbled })
+		garble(p.cluster, func(string, int32) bool { return p.mode.Load() == garbled })
 		config := Config{Name: "orders", Brokers: p.ListenAddrs(), Groups: []Group{{Group: "g", Topics: []string{"orders", "returns"}}}}
 		config.Default()
 		s, err := New(Options{Config: config, Dial: p.dial})
@@ -720,10 +719,10 @@ func TestConformance(t *testing.T) {
 			Interval:  interval,
 			Settle:    5,
 			MayBeZero: []string{coverage},
-			Hang:      func() { p.mode = hung },
-			Gone:      func() { p.mode = gone },
+			Hang:      func() { p.mode.Store(hung) },
+			Gone:      func() { p.mode.Store(gone) },
 			Heal: func() {
-				p.mode = well
+				p.mode.Store(well)
 				if fault != nil {
 					fault.Remove()
 				}
@@ -732,7 +731,7 @@ func TestConformance(t *testing.T) {
 				fault = p.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "returns", Partitions: []int32{1}, Err: kerr.KafkaStorageError, Count: -1})
 				return "partition 1 of topic returns"
 			},
-			Garble: func() { p.mode = garbled },
+			Garble: func() { p.mode.Store(garbled) },
 			Close:  p.close,
 		}
 	})

@@ -53,7 +53,8 @@ type groupTopic struct{ group, topic string }
 
 // New returns a source. It does not connect: brokers that are away make collections fail, not New.
 func New(opts Options) (*Source, error) {
-	// A broker on which nothing comes back is given up early enough to try it once more in the same collection.
+	// A broker from which nothing comes back is given up so early that calls that were left behind have ended before the
+	// next collection.
 	wait := max(opts.Config.Interval/5, time.Second)
 	if opts.Dial == nil {
 		opts.Dial = (&net.Dialer{Timeout: wait}).DialContext
