@@ -7,10 +7,13 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	cmapiserver "sigs.k8s.io/custom-metrics-apiserver/pkg/apiserver"
@@ -27,17 +30,22 @@ type Flags struct {
 	// QPS and Burst limit the requests to the cluster's API server.
 	QPS   float32
 	Burst int
+	// patience is how long the cluster may take for its first answer.
+	patience time.Duration
 }
 
-// defaultPort is a port that needs no privileges.
-const defaultPort = 6443
+const (
+	// defaultPort is a port that needs no privileges.
+	defaultPort = 6443
+	patience    = 10 * time.Second
+)
 
 // NewFlags returns the defaults: port 6443 with a certificate of its own that is kept in memory.
 func NewFlags() *Flags {
 	o := cmoptions.NewCustomMetricsAdapterServerOptions()
 	o.SecureServing.BindPort = defaultPort
 	o.SecureServing.ServerCert.CertDirectory = ""
-	return &Flags{CustomMetricsAdapterServerOptions: o, QPS: rest.DefaultQPS, Burst: rest.DefaultBurst}
+	return &Flags{CustomMetricsAdapterServerOptions: o, QPS: rest.DefaultQPS, Burst: rest.DefaultBurst, patience: patience}
 }
 
 // AddFlags adds the flags to a set.
@@ -89,6 +97,9 @@ func NewCluster(flags *Flags, opts Options) (*Server, error) {
 	if problems := flags.Validate(); len(problems) > 0 {
 		return nil, fmt.Errorf("cannot use the flags: %w", utilerrors.NewAggregate(problems))
 	}
+	if err := flags.reach(client); err != nil {
+		return nil, err
+	}
 	if err := flags.listen(); err != nil {
 		return nil, err
 	}
@@ -108,11 +119,27 @@ func NewCluster(flags *Flags, opts Options) (*Server, error) {
 	}}, nil
 }
 
+// reach asks the cluster for its version: the library that is used from here on waits for an answer without an end.
+func (f *Flags) reach(config *rest.Config) error {
+	config = rest.CopyConfig(config)
+	config.Timeout = f.patience
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("cannot use the cluster's address or credentials: %w", err)
+	}
+	var answer apierrors.APIStatus // a refusal is an answer, too
+	if _, err := client.ServerVersion(); err != nil && !errors.As(err, &answer) {
+		return fmt.Errorf("cannot reach the cluster at %s; check the address in the kubeconfig and the network: %w", config.Host, err)
+	}
+	return nil
+}
+
 func buildCluster(flags *Flags, client *rest.Config, opts Options) (*genericapiserver.GenericAPIServer, error) {
 	config := genericapiserver.NewRecommendedConfig(cmapiserver.Codecs)
 	config.ClientConfig = client
 	if err := flags.ApplyTo(config); err != nil {
-		return nil, fmt.Errorf("cannot set up serving with the cluster at %s: %w", client.Host, err)
+		return nil, fmt.Errorf("cannot set up serving with the cluster at %s (the service account needs the roles "+
+			"system:auth-delegator and, in kube-system, extension-apiserver-authentication-reader): %w", client.Host, err)
 	}
 	return build(&config.Config, opts)
 }

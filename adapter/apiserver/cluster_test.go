@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -154,7 +155,18 @@ func TestClusterSaysWhatIsMissing(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	dead := kubeconfig(t, closed.URL)
-	free := strings.TrimPrefix(closed.URL, "http://127.0.0.1:")
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // connects and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	mute := kubeconfig(t, "http://"+silent.Addr().String())
+	denied := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"no"}`)
+	}))
+	t.Cleanup(denied.Close)
 	for _, c := range []struct {
 		args []string
 		want []string
@@ -166,12 +178,21 @@ func TestClusterSaysWhatIsMissing(t *testing.T) {
 			[]string{"cannot listen on 127.0.0.1:" + port + ": the port is in use; stop what uses it or choose another with --secure-port"},
 		},
 		{[]string{"--kubeconfig=" + good, "--secure-port=0"}, []string{"--secure-port is 0"}},
+		{[]string{"--kubeconfig=" + dead}, []string{"cannot reach the cluster at " + closed.URL, "connection refused"}},
+		{[]string{"--kubeconfig=" + mute}, []string{"cannot reach the cluster at http://" + silent.Addr().String(), "Client.Timeout"}},
 		{
-			[]string{"--kubeconfig=" + dead, "--bind-address=127.0.0.1", "--secure-port=" + free},
-			[]string{"cannot set up serving with the cluster at " + closed.URL, "connection refused"},
+			[]string{"--kubeconfig=" + kubeconfig(t, denied.URL)},
+			[]string{"cannot set up serving with the cluster at " + denied.URL, "extension-apiserver-authentication"},
 		},
 	} {
-		_, err := NewCluster(parse(t, c.args...), Options{Provider: newProvider(t, fixture()), Logger: slog.New(slog.DiscardHandler)})
+		flags := parse(t, c.args...)
+		flags.patience = 200 * time.Millisecond
+		if len(c.args) == 1 { // the port does not matter
+			if flags.SecureServing.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := NewCluster(flags, Options{Provider: newProvider(t, fixture()), Logger: slog.New(slog.DiscardHandler)})
 		if err == nil {
 			t.Errorf("%v: no error", c.args)
 			continue

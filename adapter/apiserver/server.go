@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/request/anonymous"
@@ -112,6 +113,9 @@ func build(config *genericapiserver.Config, opts Options) (*genericapiserver.Gen
 	config.OpenAPIConfig.Info.Title = name
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, namer)
 	config.OpenAPIV3Config.Info.Title = name
+	// The library's other check watches klog, with a goroutine that never ends.
+	ping := []healthz.HealthChecker{healthz.PingHealthz}
+	config.HealthzChecks, config.LivezChecks, config.ReadyzChecks = ping, ping, slices.Clone(ping)
 	if opts.Ready != nil {
 		config.ReadyzChecks = append(config.ReadyzChecks, healthz.NamedCheck(name, func(*http.Request) error { return opts.Ready() }))
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +62,12 @@ func (b *backend) gaps(from int) []time.Duration {
 	return out
 }
 
+func (b *backend) atMost() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.most
+}
+
 func (b *backend) count() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -93,10 +100,34 @@ func (o *observed) Observe(metric string, _ time.Time, points []series.Point) {
 	o.seen = append(o.seen, fmt.Sprintf("%s:%d", metric, len(points)))
 }
 
+func (o *observed) all() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.seen)
+}
+
+// text is a log that may be read while it is written.
+type text struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (x *text) Write(p []byte) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.buf.Write(p)
+}
+
+func (x *text) String() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.buf.String()
+}
+
 // start runs a table until the test's end and waits for the first evaluations.
-func start(t *testing.T, opts Options) (*Table, *bytes.Buffer) {
+func start(t *testing.T, opts Options) (*Table, *text) {
 	t.Helper()
-	var log bytes.Buffer
+	var log text
 	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	if opts.Registerer == nil {
 		opts.Registerer = prometheus.NewRegistry()
@@ -152,8 +183,8 @@ func TestEvaluatesAtOnceAndThenAtTheInterval(t *testing.T) {
 		if n := b.count(); n < 30 || n > 31 {
 			t.Errorf("%d evaluations in 5m at 10s", n)
 		}
-		if len(seen.seen) != b.count() || seen.seen[0] != "load:2" {
-			t.Errorf("observed %v for %d evaluations", seen.seen, b.count())
+		if all := seen.all(); len(all) != b.count() || all[0] != "load:2" {
+			t.Errorf("observed %v for %d evaluations", all, b.count())
 		}
 		if _, ok := table.Lookup("other"); ok {
 			t.Error("a metric without a query was found")
@@ -214,8 +245,8 @@ func TestSlowQueriesNeitherOverlapNorRunOn(t *testing.T) {
 			t.Errorf("error %v, want %s", r.Err, want)
 		}
 		time.Sleep(3 * time.Minute)
-		if b.most != 1 {
-			t.Errorf("%d evaluations of one query at a time", b.most)
+		if b.atMost() != 1 {
+			t.Errorf("%d evaluations of one query at a time", b.atMost())
 		}
 	})
 }
@@ -236,8 +267,8 @@ func TestOneBackendIsAskedAFewAtATime(t *testing.T) {
 		table, _ := start(t, Options{Queries: queries})
 		<-table.Ready()
 		// 40 queries of 1 s, 8 at a time: 5 s.
-		if took := time.Since(before); took != 5*time.Second || b.most != 8 {
-			t.Errorf("40 queries took %v with %d at once", took, b.most)
+		if took := time.Since(before); took != 5*time.Second || b.atMost() != 8 {
+			t.Errorf("40 queries took %v with %d at once", took, b.atMost())
 		}
 	})
 }
@@ -377,8 +408,8 @@ func TestAnEmptyVectorReplacesTheLastOne(t *testing.T) {
 		if len(r.Points) != 0 || r.Err != nil || time.Since(r.At) > 10*time.Second {
 			t.Errorf("after an empty vector: %+v", r)
 		}
-		if last := seen.seen[len(seen.seen)-1]; last != "load:0" {
-			t.Errorf("observed %v", seen.seen)
+		if all := seen.all(); all[len(all)-1] != "load:0" {
+			t.Errorf("observed %v", all)
 		}
 	})
 }
