@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"math"
 	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,7 +28,7 @@ const (
 // load is the shop's requests a second: calm, then within a second the peak, every day alike but for a few percent.
 func load(t time.Time) float64 {
 	sinceDay := time.Duration(t.UnixNano() % int64(day))
-	ripple := 1 + .03*math.Sin(float64(t.UnixNano())/1e9*1.7)
+	ripple := 1 + .03*math.Sin(float64(t.UnixNano())/1e9*1.31)
 	if sinceDay >= peakFrom && sinceDay < peakUntil {
 		return peak * ripple
 	}
@@ -59,7 +58,7 @@ var shopKey = series.NewKey("shop_requests_per_second", series.Label{Name: "serv
 
 func startPrometheus(t *testing.T, days int) *prometheusServer {
 	t.Helper()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "store")
 	now := time.Now()
 	run := series.Run{Key: shopKey}
 	for at := now.Add(-time.Duration(days) * day); at.Before(now); at = at.Add(500 * time.Millisecond) {
@@ -69,10 +68,7 @@ func startPrometheus(t *testing.T, days int) *prometheusServer {
 	if err := backend.WriteHistory(ctx, dir, []series.Run{run}); err != nil {
 		t.Fatalf("cannot write the shop's history: %v", err)
 	}
-	store, err := backend.OpenStore(backend.StoreOptions{
-		Config: backend.StoreConfig{Path: dir, Retention: 24 * time.Hour, Lookback: 5 * time.Second},
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	store, err := backend.OpenStore(backend.StoreConfig{Path: dir, Retention: 24 * time.Hour, Lookback: 5 * time.Second}, backend.Options{Name: "shop"})
 	if err != nil {
 		t.Fatalf("cannot open the shop's store: %v", err)
 	}
