@@ -102,12 +102,13 @@ func (o *Objects) Start(ctx context.Context, resources ...schema.GroupResource) 
 // Wait returns when all watches have ended, after the context of Start has.
 func (o *Objects) Wait() { o.running.Wait() }
 
-// Synced tells whether every watch that was started has its objects.
+// Synced tells whether every watch that was started has its objects or has had its time to get them: one resource that
+// may not be watched, whose reads then say so, must not keep all other metrics from being served.
 func (o *Objects) Synced() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, w := range o.watches {
-		if !w.informer.HasSynced() {
+		if !w.informer.HasSynced() && time.Now().Before(w.deadline) {
 			return false
 		}
 	}

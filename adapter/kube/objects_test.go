@@ -229,12 +229,15 @@ func TestNotAllowed(t *testing.T) {
 	o := start(t, c, Pods)
 	o.watches[Pods].deadline = time.Now().Add(300 * time.Millisecond)
 	began := time.Now()
+	if o.Synced() {
+		t.Error("synced without an answer")
+	}
 	got := names(t, o, Pods, "shop", "")
 	if !strings.HasPrefix(got, "cannot watch pods: ") || !strings.Contains(got, "pods is forbidden: no") {
 		t.Errorf("error %q", got)
 	}
-	if o.Synced() {
-		t.Error("synced without an answer")
+	if !o.Synced() {
+		t.Error("a resource that may not be watched keeps the server from being ready")
 	}
 	// Later readers do not wait again: slow reads hold up every autoscaler.
 	for range 20 {
