@@ -79,7 +79,7 @@ func (s *Source) fetchPartitions(ctx context.Context, topics []string) map[strin
 	req := kmsg.NewPtrMetadataRequest()
 	for _, topic := range topics {
 		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = kmsg.StringPtr(topic)
+		t.Topic = new(topic)
 		req.Topics = append(req.Topics, t)
 		logs[topic] = log{err: errNotAnswered}
 	}

@@ -202,8 +202,8 @@ type shop struct {
 func newShop(t *testing.T) *shop {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	started := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "grpc_server_started_total"}, []string{"grpc_type", "grpc_service", "grpc_method"})
-	handled := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "grpc_server_handled_total"}, []string{"grpc_type", "grpc_service", "grpc_method", "grpc_code"})
+	started := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "grpc_server_started_total", Help: "Calls that began."}, []string{"grpc_type", "grpc_service", "grpc_method"})
+	handled := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "grpc_server_handled_total", Help: "Calls that ended."}, []string{"grpc_type", "grpc_service", "grpc_method", "grpc_code"})
 	reg.MustRegister(started, handled)
 	s := &shop{release: make(chan struct{}), arrived: make(chan struct{})}
 	count := func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -257,7 +257,7 @@ func (s *shop) call(t *testing.T, conn *grpc.ClientConn, n int) {
 	for range n {
 		s.running.Go(func() {
 			in, out := new(healthpb.HealthCheckRequest), new(healthpb.HealthCheckResponse)
-			if err := conn.Invoke(context.Background(), "/shop.Checkout/Pay", in, out); err != nil { //nolint:usetesting // It outlives the test's context, until the server is stopped.
+			if err := conn.Invoke(context.Background(), "/shop.Checkout/Pay", in, out); err != nil {
 				t.Error(err)
 			}
 		})
@@ -351,7 +351,6 @@ type pods struct {
 	pages   map[int]http.HandlerFunc
 	mu      sync.Mutex
 	calls   int
-	hung    chan struct{}
 }
 
 func (p *pods) start(port int) {

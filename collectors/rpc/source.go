@@ -137,7 +137,7 @@ func (s *Source) read(ctx context.Context, t Target) (page, error) {
 	if err != nil {
 		return miss(broken(err), err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // Nothing depends on how closing what was read went.
+	defer resp.Body.Close()
 	at := time.Now()
 	if resp.StatusCode != http.StatusOK {
 		return miss(refused(resp.StatusCode), fmt.Errorf("the server answered %s", resp.Status))
