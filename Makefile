@@ -1,7 +1,6 @@
 # Foresail. `make help` lists the targets; the README says which two to start with.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-export CGO_ENABLED ?= 0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -10,7 +9,7 @@ E2E_ARGS ?=
 
 # The race detector needs a C compiler; without one the tests run all the same, and say so.
 CC_FOUND := $(shell command -v $${CC:-gcc} || command -v cc || command -v clang)
-RACE := $(if $(CC_FOUND),CGO_ENABLED=1 go test -race,echo "no C compiler: testing without the race detector" && go test)
+RACE := $(if $(CC_FOUND),go test -race,echo "no C compiler: testing without the race detector" && go test)
 
 .PHONY: help
 help: ## Show this list.
@@ -18,7 +17,7 @@ help: ## Show this list.
 
 .PHONY: build
 build: ## Build bin/foresail.
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/foresail ./cmd/foresail
+	go build -ldflags '$(LDFLAGS)' -o bin/foresail ./cmd/foresail
 
 .PHONY: run
 run: build ## Build and start the demo: no cluster, no Prometheus.

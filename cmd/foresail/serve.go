@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
 
@@ -23,6 +23,9 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 		Short: "Serve metrics and forecasts as an aggregated Kubernetes API server",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if path == "" {
+				return usageError{errors.New("name the config file with --config FILE")}
+			}
 			file, err := config.Load(path)
 			if err != nil {
 				return usageError{err}
@@ -42,9 +45,6 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&path, "config", "", "the config file; see foresail check")
 	cmd.Flags().BoolVar(&debug, "debug", false, "log more, also of the Kubernetes libraries")
-	if err := cmd.MarkFlagRequired("config"); err != nil {
-		panic(fmt.Sprintf("BUG: %v", err)) //nolint:forbidigo // the flag is defined one line above.
-	}
 	flags.AddFlags(cmd.Flags())
 	return cmd
 }

@@ -19,6 +19,8 @@ const (
 	startUp   = 6 * time.Second
 	lead      = 16 * time.Second
 	daysAhead = 4 // how many days the two Deployments are compared for
+	// A stock HPA leaves a Deployment alone while its pods are within ten percent of the target: it needs no more pods.
+	tolerance = 1.1
 )
 
 func shopConfig(url, store string) string {
@@ -45,6 +47,7 @@ func TestScalesAhead(t *testing.T) {
 	if !*enabled {
 		t.Skip("needs a control plane: run make e2e")
 	}
+	t.Parallel()
 	plane := startPlane(t, startUp)
 	prom := startPrometheus(t, 20)
 	startForesail(t, plane, shopConfig(prom.url, t.TempDir()))
@@ -64,7 +67,7 @@ func TestScalesAhead(t *testing.T) {
 	t.Logf("comparing over %d peaks, the first at %s", daysAhead, first.Format(time.TimeOnly))
 	time.Sleep(time.Until(last.Add(startUp + 6*time.Second)))
 
-	needed := podsFor(peak)
+	needed := podsFor(peak / tolerance)
 	for start := first; !start.After(last); start = start.Add(day) {
 		before, ok := rec.at("ahead", start)
 		if !ok || before.ready < needed {
@@ -145,7 +148,7 @@ func backendDies(t *testing.T, p *plane, prom *prometheusServer, rec *recorder, 
 	for _, name := range []string{"reactive", "ahead"} {
 		m, _ := rec.at(name, killed)
 		sizes[name] = m.desired
-		if m.desired < podsFor(peak) {
+		if m.desired < podsFor(peak/tolerance) {
 			t.Errorf("%s has only %d pods at the end of the peak; the test proves nothing", name, m.desired)
 		}
 	}

@@ -34,6 +34,7 @@ func TestBacklogAndQueueReachHPAs(t *testing.T) {
 	if !*enabled {
 		t.Skip("needs a control plane: run make e2e")
 	}
+	t.Parallel()
 	plane := startPlane(t, time.Second)
 	const ns = "cards"
 	plane.mustKubectl(t, "", "create", "namespace", ns)
@@ -70,7 +71,10 @@ collectors:
       interval: 2s
       groups: [{alias: invoicing, group: "invoicing:v2", topics: [orders]}]
   grpc:
-    - {name: workers, interval: 1s, concurrencyLimit: %d, targets: %s}
+    - name: workers
+      interval: 1s
+      concurrencyLimit: %d
+      targets: %s
 `, store, web, lead, day, strings.Join(brokers, ", "), working, targets.String()))
 
 	// 30 messages a second more than are consumed, one consumer for each 10 of them: three or more, where there were two.

@@ -31,6 +31,8 @@ func startForesail(t *testing.T, p *plane, config string) *output {
 		"--bin", filepath.Join(root, "test", "controlplane", "bin"))
 	select {
 	case <-registration.done:
+	case <-out.done:
+		t.Fatalf("Foresail ended before it was registered:\n%s", out.tail(30))
 	case <-time.After(time.Minute):
 		t.Fatalf("Foresail's APIs did not become available within a minute:\n%s", out.tail(30))
 	}

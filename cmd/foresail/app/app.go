@@ -128,7 +128,8 @@ func (a *App) Run(outer context.Context) (err error) {
 	}()
 	if a.objects != nil {
 		if err := a.objects.Start(ctx, watchedResources(a.rules)...); err != nil {
-			return fmt.Errorf("cannot watch the cluster's objects: %w", err)
+			// A kind that is not installed yet hurts the rules that name it; their reads try again.
+			a.logger.Error("cannot watch some of the cluster's objects; reads that choose among them fail until it works", "err", err)
 		}
 		parts.Go(a.objects.Wait)
 	}
