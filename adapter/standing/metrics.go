@@ -6,14 +6,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what the table says about its rules.
+// metrics are what is told of rules.
 type metrics struct {
 	evaluations *prometheus.CounterVec
 	seconds     *prometheus.SummaryVec
+	state       state
 }
 
-func newMetrics(t *Table, reg prometheus.Registerer) (*metrics, error) {
-	m := &metrics{
+func newMetrics(e *evaluator) *metrics {
+	rule := []string{"rule"}
+	return &metrics{
 		evaluations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_rule_evaluations_total",
 			Help: "Evaluations of a rule's query by outcome: ok, empty (no usable series) or error.",
@@ -21,19 +23,33 @@ func newMetrics(t *Table, reg prometheus.Registerer) (*metrics, error) {
 		seconds: prometheus.NewSummaryVec(prometheus.SummaryOpts{
 			Name: "foresail_rule_evaluation_seconds",
 			Help: "Time that the backend took to answer a rule's query.",
-		}, []string{"rule"}),
+		}, rule),
+		state: state{
+			evaluator: e,
+			age: prometheus.NewDesc("foresail_rule_age_seconds",
+				"Age of a rule's last good evaluation, the oldest where it has several queries; absent before the first.", rule, nil),
+			series: prometheus.NewDesc("foresail_rule_series",
+				"Series in a rule's last good evaluation.", rule, nil),
+			dropped: prometheus.NewDesc("foresail_rule_dropped_series",
+				"Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate.", rule, nil),
+		},
 	}
-	for name := range t.rules {
+}
+
+// register also sets the counters of the rules that are known to 0, so that rates and alerts work from the first
+// evaluation.
+func (m *metrics) register(rules map[string]*rule, reg prometheus.Registerer) error {
+	for name := range rules {
 		for _, outcome := range []string{"ok", "empty", "error"} {
 			m.evaluations.WithLabelValues(name, outcome)
 		}
 	}
-	for _, c := range []prometheus.Collector{m.evaluations, m.seconds, newState(t)} {
+	for _, c := range []prometheus.Collector{m.evaluations, m.seconds, &m.state} {
 		if err := reg.Register(c); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func (m *metrics) evaluated(rule, outcome string, took time.Duration) {
@@ -41,23 +57,10 @@ func (m *metrics) evaluated(rule, outcome string, took time.Duration) {
 	m.seconds.WithLabelValues(rule).Observe(took.Seconds())
 }
 
-// state reads the table when it is scraped, so that ages are true also while nothing is evaluated.
+// state reads the results when it is scraped, so that ages are true also while nothing is evaluated.
 type state struct {
-	table                *Table
+	*evaluator
 	age, series, dropped *prometheus.Desc
-}
-
-func newState(t *Table) *state {
-	rule := []string{"rule"}
-	return &state{
-		table: t,
-		age: prometheus.NewDesc("foresail_rule_age_seconds",
-			"Age of a rule's last good evaluation; absent before the first.", rule, nil),
-		series: prometheus.NewDesc("foresail_rule_series",
-			"Series in a rule's last good evaluation.", rule, nil),
-		dropped: prometheus.NewDesc("foresail_rule_dropped_series",
-			"Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate.", rule, nil),
-	}
 }
 
 // Describe implements prometheus.Collector.
@@ -69,14 +72,24 @@ func (s *state) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (s *state) Collect(ch chan<- prometheus.Metric) {
-	for name, r := range s.table.rules {
-		result := r.result.Load()
+	type sum struct {
+		age             time.Duration
+		series, dropped int
+	}
+	sums := make(map[string]sum)
+	for name, result := range s.told {
 		if result.At.IsZero() {
 			continue
 		}
-		age := time.Since(result.At).Seconds()
-		ch <- prometheus.MustNewConstMetric(s.age, prometheus.GaugeValue, age, name)
-		ch <- prometheus.MustNewConstMetric(s.series, prometheus.GaugeValue, float64(len(result.Points)), name)
-		ch <- prometheus.MustNewConstMetric(s.dropped, prometheus.GaugeValue, float64(len(result.Dropped)), name)
+		of := sums[name]
+		of.age = max(of.age, time.Since(result.At))
+		of.series += len(result.Points)
+		of.dropped += len(result.Dropped)
+		sums[name] = of
+	}
+	for name, of := range sums {
+		ch <- prometheus.MustNewConstMetric(s.age, prometheus.GaugeValue, of.age.Seconds(), name)
+		ch <- prometheus.MustNewConstMetric(s.series, prometheus.GaugeValue, float64(of.series), name)
+		ch <- prometheus.MustNewConstMetric(s.dropped, prometheus.GaugeValue, float64(of.dropped), name)
 	}
 }

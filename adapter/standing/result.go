@@ -9,8 +9,9 @@ import (
 
 // Result is the newest good vector of a rule's query and what went wrong since. It is immutable once published.
 type Result struct {
-	// Points are finite and have distinct keys, which carry the rule's name as their metric. Their order is the
-	// backend's. No points after a good evaluation means that the query returned no data.
+	// Points are finite and have distinct keys, which carry the rule's name as their metric in a Table, and in a Demand
+	// the backend's. Their order is the backend's. No points after a good evaluation means that the query returned no
+	// data.
 	Points []series.Point
 	// Dropped are the series of the same vector that have no usable value.
 	Dropped []Drop
@@ -38,16 +39,22 @@ const (
 	Duplicate Reason = "duplicate" // several values of one label set, none of them better than the others
 )
 
-// newResult sorts a vector's points into usable and dropped ones under the rule's name. Of several points with one
-// label set all are dropped, because choosing one of them would be a guess.
+// newResult sorts a vector's points into usable and dropped ones under the metric's name, or under their own where it is
+// "". Of several points with one label set all are dropped, because choosing one of them would be a guess.
 func newResult(metric string, at time.Time, points []series.Point) *Result {
+	keyOf := func(k series.Key) series.Key {
+		if metric == "" {
+			return k
+		}
+		return k.WithMetric(metric)
+	}
 	times := make(map[series.Key]int, len(points))
 	for _, p := range points {
-		times[p.Key.WithMetric(metric)]++
+		times[keyOf(p.Key)]++
 	}
 	r := &Result{At: at, Points: make([]series.Point, 0, len(points))}
 	for _, p := range points {
-		p.Key = p.Key.WithMetric(metric)
+		p.Key = keyOf(p.Key)
 		switch {
 		case times[p.Key] > 1:
 			times[p.Key] = 0 // named once

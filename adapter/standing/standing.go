@@ -1,17 +1,13 @@
 // Package standing keeps rules' queries fresh in the background, so that a read of the metrics API costs a look-up
-// in memory and backends are asked once per query and interval, however many autoscalers and replicas read.
+// in memory and backends are asked once per query and interval, however many autoscalers and replicas read: a Table
+// keeps the queries that are known from the start, a Demand those that come up by being read.
 package standing
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,75 +53,43 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// atOnce is how many queries one backend is asked at the same time, so that neither a start nor a slow backend turns
-// into a burst. Prometheus evaluates 20 at once by default (--query.max-concurrency).
-const atOnce = 8
-
 // Table holds the newest result of every query. Lookup is safe for concurrent use and takes no lock.
 type Table struct {
-	groups   []*group
-	rules    map[string]*rule
-	observer Observer
-	logger   *slog.Logger
-	metrics  *metrics
-	first    sync.WaitGroup
-	ready    chan struct{}
-}
-
-// rule is one metric's place in the table.
-type rule struct {
-	query  Query
-	result atomic.Pointer[Result]
-}
-
-// group is the rules whose query is the same, asked once for all of them. Its goroutine alone uses the fields below
-// the rules.
-type group struct {
-	rules    []*rule
-	slots    chan struct{}
-	failures int
-	since    time.Time
+	*evaluator
+	groups []*group
+	rules  map[string]*rule
+	first  sync.WaitGroup
+	ready  chan struct{}
 }
 
 // New returns a table of the queries, none of them evaluated yet. Its errors are mistakes in the options.
 func New(opts Options) (*Table, error) {
 	t := &Table{
-		rules:    make(map[string]*rule, len(opts.Queries)),
-		observer: opts.Observer,
-		logger:   opts.Logger,
-		ready:    make(chan struct{}),
-	}
-	type identity struct {
-		backend, expr string
-		interval      time.Duration
+		evaluator: newEvaluator(opts),
+		rules:     make(map[string]*rule, len(opts.Queries)),
+		ready:     make(chan struct{}),
 	}
 	groups := make(map[identity]*group)
-	slots := make(map[string]chan struct{})
 	for _, q := range opts.Queries {
-		if q.Metric == "" || q.Backend == nil || q.Interval <= 0 || q.MaxAge <= 0 {
-			return nil, fmt.Errorf("cannot keep rule %q: it needs a name, a backend, an interval and a maxAge above 0", q.Metric)
+		if err := q.check(); err != nil {
+			return nil, err
 		}
 		if t.rules[q.Metric] != nil {
 			return nil, fmt.Errorf("cannot keep rule %q: there are two of that name", q.Metric)
 		}
-		r := &rule{query: q}
-		r.result.Store(&Result{})
+		r := newRule(q, q.Metric)
 		t.rules[q.Metric] = r
-		id := identity{q.BackendName, q.Expr, q.Interval}
+		id := q.identity()
 		if groups[id] == nil {
-			if slots[q.BackendName] == nil {
-				slots[q.BackendName] = make(chan struct{}, atOnce)
-			}
-			groups[id] = &group{slots: slots[q.BackendName]}
+			groups[id] = t.newGroup(q.BackendName)
 			t.groups = append(t.groups, groups[id])
 		}
 		groups[id].rules = append(groups[id].rules, r)
 	}
-	m, err := newMetrics(t, opts.Registerer)
-	if err != nil {
+	t.tell(t.results)
+	if err := t.metrics.register(t.rules, opts.Registerer); err != nil {
 		return nil, fmt.Errorf("cannot register the metrics of rules: %w", err)
 	}
-	t.metrics = m
 	t.first.Add(len(t.groups))
 	return t, nil
 }
@@ -144,13 +108,15 @@ func (t *Table) Lookup(metric string) (*Result, bool) {
 func (t *Table) Ready() <-chan struct{} { return t.ready }
 
 // Run evaluates every query at once and then each at its interval, until ctx is done and the last evaluation has
-// returned. It is called once. The times of a query are spread over the interval by a hash of its metric, so that
-// they stay the same over restarts and differ between rules.
+// returned. It is called once. The times of a query are spread over the interval by a hash of its metric and its
+// text, so that they stay the same over restarts and differ between rules.
 func (t *Table) Run(ctx context.Context) {
 	start := time.Now()
 	var running sync.WaitGroup
 	for _, g := range t.groups {
-		running.Go(func() { t.keep(ctx, g, start) })
+		running.Go(func() {
+			t.keep(ctx, g, start, t.first.Done, func() bool { return true })
+		})
 	}
 	running.Go(func() {
 		t.first.Wait()
@@ -159,130 +125,11 @@ func (t *Table) Run(ctx context.Context) {
 	running.Wait()
 }
 
-func (t *Table) keep(ctx context.Context, g *group, start time.Time) {
-	t.evaluate(ctx, g)
-	t.first.Done()
-	next := start.Add(g.offset())
-	for {
-		timer := time.NewTimer(time.Until(next))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+// results yields the newest result of every rule.
+func (t *Table) results(yield func(rule string, r *Result) bool) {
+	for name, r := range t.rules {
+		if !yield(name, r.result.Load()) {
 			return
-		case <-timer.C:
 		}
-		t.evaluate(ctx, g)
-		next = g.after(next, time.Now())
-	}
-}
-
-// offset is the time from the start to the second evaluation: one interval, earlier or later by up to half of one.
-func (g *group) offset() time.Duration {
-	q := g.rules[0].query
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(q.Metric)) // never fails
-	return q.Interval/2 + time.Duration(h.Sum64()%uint64(q.Interval))
-}
-
-// after returns the time of the evaluation after the one that was due at last: one interval later, and two and four
-// while the backend fails, though no more than a minute. Times that a slow evaluation ran over are left out. All
-// times carry monotonic readings, so a wall clock that jumps changes nothing.
-func (g *group) after(last, now time.Time) time.Time {
-	interval := g.rules[0].query.Interval
-	wait := interval
-	for n := g.failures; n > 1 && wait < 4*interval && 2*wait <= time.Minute; n-- {
-		wait *= 2
-	}
-	next := last.Add(wait)
-	if late := now.Sub(next); late >= 0 {
-		next = next.Add((late/interval + 1) * interval)
-	}
-	return next
-}
-
-func (t *Table) evaluate(ctx context.Context, g *group) {
-	select {
-	case g.slots <- struct{}{}:
-		defer func() { <-g.slots }()
-	case <-ctx.Done():
-		return
-	}
-	q := g.rules[0].query
-	timeout := g.timeout()
-	bounded, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	at := time.Now()
-	points, err := q.Backend.Query(bounded, q.Expr, at)
-	took := time.Since(at)
-	switch {
-	case ctx.Err() != nil: // the program ends: not the backend's fault
-		return
-	case errors.Is(err, context.DeadlineExceeded):
-		err = fmt.Errorf("cannot query backend %q: no answer within %v: %w", q.BackendName, timeout, err)
-	case err != nil:
-		err = fmt.Errorf("cannot query backend %q: %w", q.BackendName, err)
-	}
-	t.log(g, err)
-	if err != nil {
-		for _, r := range g.rules {
-			t.metrics.evaluated(r.query.Metric, "error", took)
-			r.fail(err)
-		}
-		return
-	}
-	for _, r := range g.rules {
-		result := newResult(r.query.Metric, at, points)
-		outcome := "ok"
-		if len(result.Points) == 0 {
-			outcome = "empty"
-		}
-		t.metrics.evaluated(r.query.Metric, outcome, took)
-		r.result.Store(result)
-		if t.observer != nil {
-			t.observer.Observe(r.query.Metric, at, result.Points)
-		}
-	}
-}
-
-// timeout is the shortest of the rules' timeouts, at most the interval.
-func (g *group) timeout() time.Duration {
-	shortest := g.rules[0].query.Interval
-	for _, r := range g.rules {
-		if r.query.Timeout > 0 {
-			shortest = min(shortest, r.query.Timeout)
-		}
-	}
-	return shortest
-}
-
-// fail keeps the last good points and adds the error.
-func (r *rule) fail(err error) {
-	result := *r.result.Load()
-	result.Err, result.ErrAt = err, time.Now()
-	r.result.Store(&result)
-}
-
-// log says once that a query began to fail and once that it works again.
-func (t *Table) log(g *group, err error) {
-	names := make([]string, len(g.rules))
-	for i, r := range g.rules {
-		names[i] = r.query.Metric
-	}
-	slices.Sort(names)
-	rules := strings.Join(names, ",")
-	q := g.rules[0].query
-	switch {
-	case err != nil && g.failures == 0:
-		g.since = time.Now()
-		t.logger.Warn("cannot evaluate rule: its last value is kept until maxAge, then reads of it are errors",
-			"rule", rules, "backend", q.BackendName, "maxAge", q.MaxAge, "err", err)
-	case err == nil && g.failures > 0:
-		t.logger.Info("rule is evaluated again", "rule", rules, "backend", q.BackendName,
-			"failures", g.failures, "after", time.Since(g.since).Round(time.Millisecond))
-	}
-	if err != nil {
-		g.failures++
-	} else {
-		g.failures = 0
 	}
 }

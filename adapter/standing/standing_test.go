@@ -424,7 +424,7 @@ func TestMetrics(t *testing.T) {
 		<-table.Ready()
 		time.Sleep(3 * time.Second)
 		want := `
-# HELP foresail_rule_age_seconds Age of a rule's last good evaluation; absent before the first.
+# HELP foresail_rule_age_seconds Age of a rule's last good evaluation, the oldest where it has several queries; absent before the first.
 # TYPE foresail_rule_age_seconds gauge
 foresail_rule_age_seconds{rule="good"} 3
 # HELP foresail_rule_dropped_series Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate.
