@@ -3,6 +3,7 @@ package forecast
 import (
 	"compress/gzip"
 	"encoding/csv"
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -32,7 +33,7 @@ func recorded(t testing.TB, name string, step time.Duration) (begin time.Time, v
 	grid := NewGrid(step)
 	for line := 1; ; line++ {
 		row, err := rows.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return begin, values
 		}
 		if err != nil {

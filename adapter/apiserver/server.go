@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -102,7 +103,9 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener) erro
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-	<-stopped
+	if ended := <-stopped; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	return err
 }
 
@@ -138,9 +141,7 @@ func definitions(ref openapicommon.ReferenceCallback) map[string]openapicommon.O
 	for _, get := range []openapicommon.GetOpenAPIDefinitions{
 		generatedcore.GetOpenAPIDefinitions, generatedcustom.GetOpenAPIDefinitions, generatedexternal.GetOpenAPIDefinitions,
 	} {
-		for name, definition := range get(ref) {
-			all[name] = definition
-		}
+		maps.Copy(all, get(ref))
 	}
 	return all
 }

@@ -196,10 +196,11 @@ func TestSpreadIsTheSameAfterARestartAndDiffersBetweenRules(t *testing.T) {
 	offsets := map[time.Duration]bool{}
 	for i := range 20 {
 		g := &group{rules: []*rule{{query: Query{Metric: fmt.Sprintf("m%d", i), Interval: 10 * time.Second}}}}
-		if g.offset() != g.offset() {
-			t.Fatal("offset changes")
+		offset := g.offset()
+		if again := g.offset(); again != offset {
+			t.Fatalf("offset %v changes to %v", offset, again)
 		}
-		offsets[g.offset()] = true
+		offsets[offset] = true
 	}
 	if len(offsets) < 18 {
 		t.Errorf("20 rules have only %d offsets", len(offsets))

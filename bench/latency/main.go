@@ -156,7 +156,9 @@ func read(client *http.Client, url string) (err error) {
 
 func report(s settings, took []time.Duration, failed int) error {
 	slices.Sort(took)
-	at := func(q float64) time.Duration { return took[min(int(q*float64(len(took))), len(took)-1)].Round(10 * time.Microsecond) }
+	at := func(q float64) time.Duration {
+		return took[min(int(q*float64(len(took))), len(took)-1)].Round(10 * time.Microsecond)
+	}
 	fmt.Printf("metrics API, %d pods, %d reads/s for %v: p50 %v, p90 %v, p99 %v, max %v; %d of %d failed\n",
 		s.pods, s.rate, s.length, at(.5), at(.9), at(.99), at(1), failed, len(took))
 	if failed > 0 {

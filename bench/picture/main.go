@@ -12,6 +12,7 @@ import (
 	"image/color"
 	"log"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,8 +68,8 @@ func draw(out string, start time.Time, length time.Duration) error {
 			came = append(came, plotter.XY{X: x, Y: r.came})
 		}
 	}
-	for i := len(upper) - 1; i >= 0; i-- {
-		band = append(band, upper[i])
+	for _, p := range slices.Backward(upper) {
+		band = append(band, p)
 	}
 	chart := plot.New()
 	chart.Title.Text = "A recorded load, and what was forecast of it 30 minutes before"
@@ -81,7 +82,7 @@ func draw(out string, start time.Time, length time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("cannot draw the band: %w", err)
 	}
-	area.Color, area.LineStyle.Width = color.RGBA{R: 190, G: 215, B: 240, A: 255}, 0
+	area.Color, area.Width = color.RGBA{R: 190, G: 215, B: 240, A: 255}, 0
 	chart.Add(area)
 	chart.Legend.Add("10-90 % of the forecast", area)
 	for _, l := range []struct {

@@ -20,16 +20,18 @@ func newRejected() *prometheus.CounterVec {
 // exporter turns the newest table into metrics when asked, so that a series that is gone there is gone here.
 type exporter struct {
 	table func() *Table
+	now   func() time.Time
 
 	series, forecast, window, due, state, skill, matured, covered, errors *prometheus.Desc
 }
 
-func newExporter(table func() *Table) *exporter {
+func newExporter(table func() *Table, now func() time.Time) *exporter {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("foresail_"+name, help, append([]string{"metric"}, labels...), nil)
 	}
 	return &exporter{
 		table:    table,
+		now:      now,
 		series:   desc("forecast_series", "Series that are forecast."),
 		forecast: desc("forecast", "Quantiles of the value one full lead ahead, in units of the metric.", "series", "quantile"),
 		window:   desc("forecast_window_max", "Quantiles of the largest value within the lead, in units of the metric.", "series", "quantile"),
@@ -51,7 +53,7 @@ func (e *exporter) Describe(out chan<- *prometheus.Desc) {
 
 // Collect sends the metrics of every series.
 func (e *exporter) Collect(out chan<- prometheus.Metric) {
-	table, now := e.table(), time.Now()
+	table, now := e.table(), e.now()
 	for _, name := range table.Metrics() {
 		entries := table.List(name)
 		gauge(out, e.series, float64(len(entries)), name)

@@ -55,10 +55,12 @@ func (s *Spec) complete() error {
 	return nil
 }
 
-// Options are what a tracker needs from outside; both are required.
+// Options are what a tracker needs from outside; all are required.
 type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// Now tells whether a series is stale when its metrics are read; nothing else looks at a clock.
+	Now func() time.Time
 }
 
 // Tracker is safe for concurrent use. Observe and Backfill of different metrics do not wait for each other; reading the
@@ -79,7 +81,7 @@ func New(o Options, specs ...Spec) (*Tracker, error) {
 	if err := t.Apply(specs); err != nil {
 		return nil, err
 	}
-	for _, c := range []prometheus.Collector{t.rejected, newExporter(t.Table)} {
+	for _, c := range []prometheus.Collector{t.rejected, newExporter(t.Table, o.Now)} {
 		if err := o.Registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("cannot register the metrics of forecasts: %w", err)
 		}

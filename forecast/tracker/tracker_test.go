@@ -33,7 +33,7 @@ var begin = time.Date(2025, 1, 6, 0, 0, 0, 0, time.UTC)
 func newTracker(t testing.TB, specs ...Spec) (*Tracker, *prometheus.Registry, *bytes.Buffer) {
 	t.Helper()
 	log, registry := &bytes.Buffer{}, prometheus.NewRegistry()
-	tr, err := New(Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Registerer: registry}, specs...)
+	tr, err := New(Options{Logger: slog.New(slog.NewTextHandler(log, nil)), Registerer: registry, Now: time.Now}, specs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +372,7 @@ func TestExportedMetrics(t *testing.T) {
 			t.Errorf("%s{%s=%q}: %v, want %v", c.name, c.label, c.value, got, c.want)
 		}
 	}
-	if _, err := New(Options{Logger: slog.Default(), Registerer: registry}); err == nil {
+	if _, err := New(Options{Logger: slog.Default(), Registerer: registry, Now: time.Now}); err == nil {
 		t.Error("two trackers registered the same metrics")
 	}
 }

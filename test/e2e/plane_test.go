@@ -53,7 +53,7 @@ func startPlane(t *testing.T, podReadyDelay time.Duration) *plane {
 		"--hpa-sync", "1s", "--pod-ready-delay", podReadyDelay.String())
 	line := out.waitFor(t, "ready ", 2*time.Minute)
 	p := &plane{adapter: filepath.Join(dir, "foresail.kubeconfig")}
-	for _, field := range strings.Fields(line) {
+	for field := range strings.FieldsSeq(line) {
 		if path, ok := strings.CutPrefix(field, "kubeconfig="); ok {
 			p.kubeconfig = path
 		}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -37,17 +39,17 @@ type Options struct {
 
 // App is Foresail, wired and listening, not running yet.
 type App struct {
-	logger    *slog.Logger
-	store     *backend.Store // nil where nothing needs it
-	backends  map[string]queryable
-	rules     []rules.Rule
-	tracker   *tracker.Tracker
-	table     *standing.Table
-	objects   *kube.Objects // nil without a cluster
-	sources   *collectors.Loop
-	api       *apiserver.Server
-	web       *web // nil where no port is configured
-	closers   []func() error
+	logger   *slog.Logger
+	store    *backend.Store // nil where nothing needs it
+	backends map[string]queryable
+	rules    []rules.Rule
+	tracker  *tracker.Tracker
+	table    *standing.Table
+	objects  *kube.Objects // nil without a cluster
+	sources  *collectors.Loop
+	api      *apiserver.Server
+	web      *web // nil where no port is configured
+	closers  []func() error
 }
 
 // New builds all parts. Everything that can fail fails here: whatever New returns without an error can run.
@@ -64,7 +66,7 @@ func (a *App) wire(o Options) (err error) {
 	if err := a.openBackends(o); err != nil {
 		return err
 	}
-	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Registry}, a.forecastSpecs()...); err != nil {
+	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Registry, Now: time.Now}, a.forecastSpecs()...); err != nil {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
 	if a.table, err = standing.New(standing.Options{
@@ -184,8 +186,8 @@ func (a *App) Forecasts() *tracker.Table { return a.tracker.Table() }
 // close gives back what New took, in reverse order.
 func (a *App) close() error {
 	var errs []error
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		errs = append(errs, a.closers[i]())
+	for _, c := range slices.Backward(a.closers) {
+		errs = append(errs, c())
 	}
 	a.closers = nil
 	return errors.Join(errs...)

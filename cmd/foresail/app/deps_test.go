@@ -33,8 +33,7 @@ func listPackages(t *testing.T) []pkg {
 	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Standard,Imports,Deps,GoFiles", module+"/...")
 	out, err := cmd.Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("cannot list packages: %v: %s", err, exit.Stderr)
 		}
 		t.Fatalf("cannot list packages: %v", err)
@@ -57,8 +56,10 @@ var importRules = map[string][]string{
 	"forecast/series":          {},
 	"forecast":                 {"forecast/series"},
 	"forecast/tracker":         {"forecast", "forecast/series"},
-	"adapter/backend":          {"forecast/series"},
+	"adapter/backend":          {"adapter/backend/stream", "forecast/series"},
 	"adapter/rules":            {"forecast", "forecast/series", "adapter/backend"},
+	"adapter/legacy":           {"adapter/rules", "forecast", "forecast/series"},
+	"adapter/catalog":          {"adapter", "adapter/legacy", "adapter/standing", "forecast", "forecast/series"},
 	"adapter/standing":         {"forecast/series"},
 	"adapter":                  {"adapter/standing", "forecast", "forecast/series"},
 	"adapter/apiserver":        {"adapter"},
@@ -70,7 +71,7 @@ var importRules = map[string][]string{
 	"collectors/nodemem":       {"collectors", "collectors/internal", "forecast/series"},
 	"cmd/foresail/app":         {"adapter", "collectors", "forecast", "cmd/foresail/app"},
 	"cmd/foresail/demo":        {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
-	"cmd/foresail":             {"cmd/foresail", "adapter/rules"},
+	"cmd/foresail":             {"cmd/foresail", "adapter/apiserver"},
 	"bench":                    {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/e2e":                 {"adapter", "forecast"},
 }

@@ -86,7 +86,6 @@ func (c *checkout) startPod(mux *http.ServeMux, i int) error {
 // countCalls counts calls under the names that gRPC servers in the field use (go-grpc-prometheus and its successor).
 func countCalls(registry prometheus.Registerer) grpc.UnaryServerInterceptor {
 	labels := []string{"grpc_type", "grpc_service", "grpc_method"}
-	//nolint:promlinter // the name is the field's, not ours.
 	started := promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
 		Name: "grpc_server_started_total", Help: "Calls started on the server.",
 	}, labels)
@@ -102,6 +101,8 @@ func countCalls(registry prometheus.Registerer) grpc.UnaryServerInterceptor {
 }
 
 // buy is the service's one method: it takes serviceTime and answers nothing.
+//
+//nolint:revive // the order is grpc.MethodDesc.Handler's.
 func buy(_ any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 	in := new(emptypb.Empty)
 	if err := decode(in); err != nil {

@@ -67,10 +67,7 @@ func (r *recording) at(t time.Time) float64 {
 	for t.After(end) {
 		t = t.Add(-week)
 	}
-	offset := t.Sub(r.start)
-	if offset < 0 {
-		offset = 0
-	}
+	offset := max(0, t.Sub(r.start))
 	i := int(offset / time.Minute)
 	if i+1 >= len(r.values) {
 		return r.values[len(r.values)-1]

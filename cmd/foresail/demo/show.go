@@ -195,4 +195,3 @@ func number(v float64) string {
 		return fmt.Sprintf("%.2f", v)
 	}
 }
-
