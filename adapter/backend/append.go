@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/foresail/foresail/adapter/backend/wire"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -199,7 +200,7 @@ func (r *refusals) err(total int) error {
 	}
 	e := &RefusedError{Refused: r.count, Total: total}
 	for _, c := range r.causes {
-		e.Causes = append(e.Causes, fmt.Errorf("%d (first %s at %s) %w", c.count, oneLine(c.key.String()), c.time.UTC().Format(time.RFC3339Nano), c.cause))
+		e.Causes = append(e.Causes, fmt.Errorf("%d (first %s at %s) %w", c.count, wire.OneLine(c.key.String()), c.time.UTC().Format(time.RFC3339Nano), c.cause))
 	}
 	return e
 }

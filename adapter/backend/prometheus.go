@@ -12,6 +12,7 @@ import (
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
+	"github.com/foresail/foresail/adapter/backend/wire"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -20,7 +21,7 @@ type Prometheus struct {
 	name    string
 	timeout time.Duration
 	metrics *Metrics
-	client  *http.Client
+	client  *wire.Client
 	api     apiv1.API
 	log     func(warning string)
 }
@@ -38,14 +39,15 @@ func NewPrometheus(c Config, o Options) (*Prometheus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up backend %q: %w", o.Name, err)
 	}
+	bounded := &wire.Client{Client: address, HTTP: client, Backend: o.Name}
 	return &Prometheus{
 		name:    o.Name,
 		timeout: c.Timeout,
 		metrics: o.Metrics,
-		client:  client,
-		api:     apiv1.NewAPI(&boundedClient{Client: address, http: client, backend: o.Name}),
+		client:  bounded,
+		api:     apiv1.NewAPI(bounded),
 		log: func(w string) {
-			o.Logger.Debug("The backend remarks on a query.", "warning", oneLine(w))
+			o.Logger.Debug("The backend remarks on a query.", "warning", wire.OneLine(w))
 		},
 	}, nil
 }
@@ -123,7 +125,7 @@ func (p *Prometheus) QueryRange(ctx context.Context, expr string, from, to time.
 }
 
 // Close lets go of idle connections; queries under way end by themselves.
-func (p *Prometheus) Close() { p.client.CloseIdleConnections() }
+func (p *Prometheus) Close() { p.client.HTTP.CloseIdleConnections() }
 
 // ask sends one query within the timeout and returns a value that is not nil, or an *Error.
 func (p *Prometheus) ask(ctx context.Context, send func(context.Context) (model.Value, apiv1.Warnings, apiv1.Infos, error)) (model.Value, error) {
@@ -136,8 +138,8 @@ func (p *Prometheus) ask(ctx context.Context, send func(context.Context) (model.
 	if err != nil {
 		return nil, p.answerError(err)
 	}
-	if missing := missingData(warnings); missing != "" {
-		return nil, partialError(p.name, missing)
+	if missing := wire.MissingData(warnings); missing != "" {
+		return nil, wire.PartialError(p.name, missing)
 	}
 	for _, w := range warnings {
 		p.log(w)
@@ -150,14 +152,11 @@ func (p *Prometheus) ask(ctx context.Context, send func(context.Context) (model.
 
 // answerError is the error of an answer that came with status 2xx and yet is none.
 func (p *Prometheus) answerError(err error) error {
-	e := &Error{Backend: p.name, Kind: BadData, Err: err}
 	refused, ok := errors.AsType[*apiv1.Error](err)
 	if ok && refused.Type != apiv1.ErrBadResponse {
-		e.Kind, e.Message = Rejected, oneLine(string(refused.Type)+": "+refused.Msg)
-		return e
+		return &Error{Backend: p.name, Kind: Rejected, Message: wire.OneLine(string(refused.Type) + ": " + refused.Msg), Err: err}
 	}
-	e.Message = "the answer is not Prometheus' JSON: check that the url is a PromQL server's: " + oneLine(err.Error())
-	return e
+	return wire.FormatError(p.name, err)
 }
 
 func (p *Prometheus) points(v model.Vector) ([]series.Point, error) {

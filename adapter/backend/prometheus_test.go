@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/foresail/foresail/adapter/backend/wire"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -476,7 +477,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.client.Transport = roundTripFunc(func(*http.Request) (*http.Response, error) {
+		p.client.HTTP.Transport = roundTripFunc(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(body)))}, nil
 		})
 		_, instant := p.Query(t.Context(), "lag", noon)
@@ -485,7 +486,7 @@ func FuzzAnswer(f *testing.F) {
 			if e, ok := errors.AsType[*Error](err); err != nil && (!ok || strings.Contains(e.Error(), "\n")) {
 				t.Errorf("status %d, body %q: got %v (%T)", status, body, err, err)
 			}
-			if isPartial(body) && err == nil {
+			if wire.IsPartial(body) && err == nil {
 				t.Errorf("body %q: a partial answer was taken for a whole one", body)
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/prometheus/prometheus/util/compression"
 
+	"github.com/foresail/foresail/adapter/backend/wire"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -191,7 +192,7 @@ func (s *Store) run(ctx context.Context, plan func(context.Context) (promql.Quer
 	defer leave()
 	query, err := plan(ctx)
 	if err != nil {
-		return &Error{Backend: s.name, Kind: Rejected, Message: oneLine(err.Error()) + ": correct the query", Err: err}
+		return &Error{Backend: s.name, Kind: Rejected, Message: wire.OneLine(err.Error()) + ": correct the query", Err: err}
 	}
 	defer query.Close()
 	result := query.Exec(ctx)
@@ -200,7 +201,7 @@ func (s *Store) run(ctx context.Context, plan func(context.Context) (promql.Quer
 	}
 	for _, w := range result.Warnings.AsErrors() {
 		if !errors.Is(w, annotations.PromQLWarning) && !errors.Is(w, annotations.PromQLInfo) {
-			return partialError(s.name, w.Error())
+			return wire.PartialError(s.name, w.Error())
 		}
 	}
 	return read(result.Value)
@@ -214,17 +215,17 @@ func (s *Store) engineError(ctx context.Context, err error, took time.Duration) 
 	case s.ctx.Err() != nil:
 		return &Error{Backend: s.name, Kind: Unreachable, Message: errClosed.Error(), Err: errClosed}
 	case ctx.Err() != nil:
-		return contextError(s.name, ctx.Err(), took)
+		return wire.ContextError(s.name, ctx.Err(), took)
 	case timeout:
-		return contextError(s.name, context.DeadlineExceeded, took)
+		return wire.ContextError(s.name, context.DeadlineExceeded, took)
 	case tooMany:
 		return &Error{Backend: s.name, Kind: TooLarge, Err: err,
 			Message: fmt.Sprintf("more than %d samples at once: aggregate in the query, or select fewer series or a shorter time", maxSamples)}
 	case storage:
 		return &Error{Backend: s.name, Kind: Unreachable, Err: unread.Err,
-			Message: fmt.Sprintf("cannot read the data in %q: %s", s.path, oneLine(unread.Err.Error()))}
+			Message: fmt.Sprintf("cannot read the data in %q: %s", s.path, wire.OneLine(unread.Err.Error()))}
 	}
-	return &Error{Backend: s.name, Kind: Rejected, Message: oneLine(err.Error()) + ": correct the query", Err: err}
+	return &Error{Backend: s.name, Kind: Rejected, Message: wire.OneLine(err.Error()) + ": correct the query", Err: err}
 }
 
 func (s *Store) points(answer parser.Value) ([]series.Point, error) {

@@ -1,4 +1,4 @@
-package backend
+package wire
 
 import (
 	"bytes"
@@ -24,42 +24,51 @@ const maxAnswer = 64 << 20
 // maxComplaint bounds what is read of an answer that is an error.
 const maxComplaint = 64 << 10
 
-// boundedClient is client_golang's client with a bound on the body, errors of our own types, and a look at the field
+// Client is client_golang's client with a bound on the body, errors of our own types, and a look at the field
 // isPartial, which VictoriaMetrics' cluster adds to the envelope and client_golang does not decode.
-type boundedClient struct {
+type Client struct {
 	api.Client
-	http    *http.Client
-	backend string
+	HTTP *http.Client
+	// Backend is the name that errors tell.
+	Backend string
 }
 
 // Do sends the request. Every error is an *Error.
-func (c *boundedClient) Do(ctx context.Context, req *http.Request) (*http.Response, []byte, error) {
+func (c *Client) Do(ctx context.Context, req *http.Request) (*http.Response, []byte, error) {
 	start := time.Now()
-	resp, err := c.http.Do(req.WithContext(ctx))
+	resp, err := c.HTTP.Do(req.WithContext(ctx))
 	if err != nil {
 		return nil, nil, c.transportError(ctx, err, req.URL, time.Since(start))
 	}
 	defer func() { _ = resp.Body.Close() }() // Nothing was written; what was read has been checked.
-	limit := int64(maxAnswer)
 	if resp.StatusCode/100 != 2 {
-		limit = maxComplaint
+		return c.refused(req, resp)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
-	case resp.StatusCode/100 != 2 && req.Method == http.MethodPost && getMayWork(resp.StatusCode):
-		return resp, body, nil // client_golang asks again by GET.
-	case resp.StatusCode/100 != 2:
-		return resp, nil, c.statusError(resp, body)
 	case err != nil:
 		return nil, nil, c.transportError(ctx, err, req.URL, time.Since(start))
-	case int64(len(body)) > limit:
-		return resp, nil, &Error{Backend: c.backend, Kind: TooLarge, Status: resp.StatusCode,
-			Message: fmt.Sprintf("the answer is larger than %d MiB: aggregate in the query, or select fewer series", maxAnswer>>20)}
+	case len(body) > maxAnswer:
+		return resp, nil, c.tooLarge(maxAnswer)
 	}
-	if isPartial(body) {
-		return resp, nil, partialError(c.backend, "isPartial is true")
+	if IsPartial(body) {
+		return resp, nil, PartialError(c.Backend, "isPartial is true")
 	}
 	return resp, body, nil
+}
+
+// refused reads an answer that is an error. It is none where asking again by GET is worth it, as client_golang does.
+func (c *Client) refused(req *http.Request, resp *http.Response) (*http.Response, []byte, error) {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxComplaint))
+	if req.Method == http.MethodPost && getMayWork(resp.StatusCode) {
+		return resp, body, nil
+	}
+	return resp, nil, c.statusError(resp, body)
+}
+
+func (c *Client) tooLarge(limit int) *Error {
+	return &Error{Backend: c.Backend, Kind: TooLarge, Status: http.StatusOK,
+		Message: fmt.Sprintf("the answer is larger than %d MiB: aggregate in the query, or select fewer series", limit>>20)}
 }
 
 // getMayWork tells whether a refused POST is worth a GET: proxies before read-only servers let nothing else through.
@@ -67,7 +76,8 @@ func getMayWork(status int) bool {
 	return status == http.StatusForbidden || status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented
 }
 
-func isPartial(body []byte) bool {
+// IsPartial tells whether an answer says that a part of the data is missing from it.
+func IsPartial(body []byte) bool {
 	if !bytes.Contains(body, []byte(`"isPartial"`)) {
 		return false // The usual case, without a second pass of the decoder.
 	}
@@ -79,22 +89,22 @@ func isPartial(body []byte) bool {
 }
 
 // transportError is the error of a request without an answer.
-func (c *boundedClient) transportError(ctx context.Context, err error, to *url.URL, took time.Duration) error {
+func (c *Client) transportError(ctx context.Context, err error, to *url.URL, took time.Duration) error {
 	if ctx.Err() != nil {
-		return contextError(c.backend, ctx.Err(), took)
+		return ContextError(c.Backend, ctx.Err(), took)
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // Its text repeats the address, and for a GET the whole query.
 	}
 	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
-		return &Error{Backend: c.backend, Kind: Timeout, Err: err,
-			Message: fmt.Sprintf("no connection to %s in time (%s): check the url and that the server runs", to.Host, oneLine(err.Error()))}
+		return &Error{Backend: c.Backend, Kind: Timeout, Err: err,
+			Message: fmt.Sprintf("no connection to %s in time (%s): check the url and that the server runs", to.Host, OneLine(err.Error()))}
 	}
-	e := &Error{Backend: c.backend, Kind: Unreachable, Err: err}
+	e := &Error{Backend: c.Backend, Kind: Unreachable, Err: err}
 	_, unreadable := errors.AsType[*fs.PathError](err)
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, alert := errors.AsType[tls.AlertError](err)
-	switch text := oneLine(err.Error()); {
+	switch text := OneLine(err.Error()); {
 	case unreadable:
 		e.Message = text + ": mount the file, or correct its path"
 	case untrusted:
@@ -109,16 +119,16 @@ func (c *boundedClient) transportError(ctx context.Context, err error, to *url.U
 
 // statusError is the error of an answer whose status is not 2xx. Prometheus explains itself in JSON; of what anything
 // else sends, a page in HTML above all, only the status is told.
-func (c *boundedClient) statusError(resp *http.Response, body []byte) error {
-	e := &Error{Backend: c.backend, Kind: Rejected, Status: resp.StatusCode}
+func (c *Client) statusError(resp *http.Response, body []byte) error {
+	e := &Error{Backend: c.Backend, Kind: Rejected, Status: resp.StatusCode}
 	var said struct {
 		ErrorType string `json:"errorType"`
 		Error     string `json:"error"`
 	}
 	what := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 	if json.Unmarshal(body, &said) == nil && said.Error != "" {
-		what += ": " + oneLine(said.Error)
-	} else if text := oneLine(string(body)); text != "" && !strings.HasPrefix(text, "<") {
+		what += ": " + OneLine(said.Error)
+	} else if text := OneLine(string(body)); text != "" && !strings.HasPrefix(text, "<") {
 		what += ": " + text
 	}
 	hint := "see the server's own log"
@@ -132,7 +142,7 @@ func (c *boundedClient) statusError(resp *http.Response, body []byte) error {
 	case resp.StatusCode/100 == 3:
 		hint = "redirects are not followed: set the url to where it points"
 		if to := resp.Header.Get("Location"); to != "" {
-			hint = "redirects are not followed: set the url to that of " + oneLine(to)
+			hint = "redirects are not followed: set the url to that of " + OneLine(to)
 		}
 	case said.ErrorType == "timeout" || resp.StatusCode == http.StatusGatewayTimeout:
 		e.Kind, hint = Timeout, "make the query cheaper, or raise the server's timeout"
