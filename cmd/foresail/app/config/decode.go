@@ -39,7 +39,7 @@ func Decode(file string, data []byte, into any) (*Document, Errors) {
 	if out.Kind() != reflect.Pointer || out.IsNil() {
 		return doc, Errors{{File: file, Problem: fmt.Sprintf("cannot decode into a %T", into)}}
 	}
-	root, line, err := parse(data)
+	root, line, err := parse(data, into)
 	if err != nil {
 		return doc, Errors{{File: file, Line: line, Problem: err.Error()}}
 	}

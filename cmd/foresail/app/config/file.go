@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/nodemem"
@@ -26,9 +27,11 @@ type File struct {
 	Store    backend.StoreConfig `yaml:"store"`
 	Web      Web                 `yaml:"web"`
 	// Metrics is what the file says is served, and Rules what that comes to.
-	Metrics    []rules.Metric `yaml:"metrics"`
-	Rules      []rules.Rule   `yaml:"-"`
-	Collectors Collectors     `yaml:"collectors"`
+	Metrics []rules.Metric `yaml:"metrics"`
+	Rules   []rules.Rule   `yaml:"-"`
+	// Config is what prometheus-adapter reads of the file: rules, externalRules and resourceRules.
+	legacy.Config `yaml:",inline"`
+	Collectors    Collectors `yaml:"collectors"`
 }
 
 // Backend is one server that answers PromQL over HTTP.
@@ -54,13 +57,22 @@ type Collectors struct {
 // Default fills in what the file left out.
 func (f *File) Default() { f.Store.Default() }
 
+// FirstDocumentOnly tells whether the file is prometheus-adapter's, which reads no further document: so do we, as its
+// users may have comments or the rest of a manifest there. In files with a key of ours a second document is an error.
+func (f *File) FirstDocumentOnly(keys []string) bool {
+	return len(keys) > 0 && !slices.ContainsFunc(keys, func(key string) bool {
+		return key != "rules" && key != "externalRules" && key != "resourceRules"
+	})
+}
+
 // Default fills in what the file left out.
 func (b *Backend) Default() { b.Prometheus.Default() }
 
 // UsesStore tells whether anything reads from the embedded store or writes to it.
 func (f *File) UsesStore() bool {
 	return len(f.Backends) == 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || f.Collectors.NodeMemory != nil ||
-		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend })
+		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend }) ||
+		slices.ContainsFunc(slices.Concat(f.Custom, f.External), func(r legacy.Rule) bool { return r.Backend == StoreBackend })
 }
 
 // Load reads a config file. Mistakes in it are returned as Errors, all at once.
@@ -118,6 +130,7 @@ func (f *File) validate(report func(field, problem string)) {
 	f.Store.Validate(below(report, "store"))
 	f.Web.validate(below(report, "web"))
 	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
+	f.Config.Validate(known, report)
 	f.Collectors.validate(below(report, "collectors"))
 }
 

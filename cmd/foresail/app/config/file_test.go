@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/nodemem"
@@ -90,6 +91,45 @@ var bad = map[string][]string{
 	"grpc_name_twice":                {`:5: collectors.grpc[1].name: "shop" is the name of grpc[0] too: rename one of them`},
 	"grpc_target":                    {`:4: collectors.grpc[0].targets[0].url: "10.0.0.7:9090" is not an address like http://host:port/metrics`},
 	"node_memory":                    {`:2: collectors.nodeMemory.proc: "proc" is not an absolute path`},
+	"rule_filters": {
+		`:4: rules[0].seriesFilters[0]: has both is and isNot: make two filters of them`,
+		`:6: rules[0].seriesFilters[1]: has neither is nor isNot: write one of them`,
+		":7: rules[0].seriesFilters[2]: is no regular expression: error parsing regexp: missing closing ): `(`",
+	},
+	"rule_name": {
+		":4: rules[0].name.matches: is no regular expression: error parsing regexp: missing closing ]: `[a`",
+		`:9: externalRules[0].name.as: missing: matches has 2 groups, so say what the name is, as in ${1}_${2}`,
+	},
+	"rule_resources": {
+		`:4: rules[0].resources.template: does not use <<.Resource>>, by which labels are told apart`,
+		`:6: rules[0].resources.overrides.pod.resource: missing: name the resource that the label names, as in pod`,
+		`:7: rules[0].resources.overrides["a.b"].resource: missing: name the resource that the label names, as in pod`,
+		`:9: rules[1].resources.template: is no template: template: resources:1: unclosed action`,
+		`:11: rules[2].resources.template: cannot be executed: template: resources:1:2: executing "resources" at <.Name>: can't evaluate field Name in type schema.GroupResource`,
+		":14: resourceRules.memory.resources.template: does not make a regular expression to find labels by: error parsing regexp: missing closing ): `^((?P<resource>.+?)$`",
+	},
+	"rule_template": {
+		`:2: rules[0].metricsQuery: is no template: template: query:1: unexpected right paren`,
+		`:4: externalRules[0].metricsQuery: is no template: template: query:1: unexpected {{end}}`,
+		`:7: resourceRules.cpu.containerQuery: is no template: template: query:1: missing value for if`,
+		`:8: resourceRules.cpu.nodeQuery: is no template: template: query:1: function "nope" not defined`,
+		`:9: resourceRules.window: "180" has no unit: add one, as in 30s`,
+	},
+	"rule_own_keys": {
+		`:3: rules[0].backend: there is no backend "mian": known are store`,
+		`:4: rules[0].interval: 1ms is too short: use 1s or more`,
+		`:7: externalRules[0].maxAge: 1s is shorter than the interval, 15s: a value would be too old before the next one comes`,
+		`:9: externalRules[0].forecast.quantile: 90 is not between 0.5 and 0.99`,
+	},
+	"rule_strict": {
+		`:2: rules[0].SeriesQuery: unknown key; did you mean "seriesQuery"?`,
+		`:6: rules[0].resources.overrides.pod: is given twice: first on line 5`,
+		`:7: rules[0].resources.namespaced: must be true or false: remove the quotes`,
+		`:8: rules[0].seriesFilters: must be a list, not ""`,
+		`:10: resourceRules.CPU: unknown key; did you mean "cpu"?`,
+		`:11: resourceRules.window: is empty: write a duration, as in 30s, or remove the key`,
+	},
+	"rule_two_documents": {`:4: a second YAML document begins here: only one is read, put all of it into the first`},
 }
 
 func TestLoadBadFiles(t *testing.T) {
@@ -180,9 +220,97 @@ func TestLoadGoodFile(t *testing.T) {
 		},
 	}
 	want.Metrics = got.Metrics // What Rules is made of.
+	want.Config = legacyOfGoodFile(&daily, &cautious)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}
+}
+
+func legacyOfGoodFile(daily, cautious *rules.Forecast) legacy.Config {
+	on, off := true, false
+	usage := legacy.ResourceRule{
+		ContainerQuery: "sum by (<<.GroupBy>>) (rate(container_cpu_usage_seconds_total{<<.LabelMatchers>>}[3m]))\n",
+		NodeQuery:      "sum(rate(node_cpu_usage_seconds_total{<<.LabelMatchers>>}[3m])) by (<<.GroupBy>>)",
+		Resources: legacy.Resources{
+			Template: "<<.Resource>>", Overrides: map[string]legacy.Override{"instance": {Resource: "node"}}, Namespaced: &on,
+		},
+		ContainerLabel: "container",
+	}
+	memory := usage
+	memory.NodeQuery, memory.Resources = "", legacy.Resources{}
+	return legacy.Config{
+		Custom: []legacy.Rule{{
+			SeriesQuery:   `{__name__=~"^http_.*_total$",namespace!="",pod!=""}`,
+			SeriesFilters: []legacy.Filter{{IsNot: "^http_debug_"}, {Is: "_total$"}},
+			Resources: legacy.Resources{
+				Template: "kube_<<.Resource>>", Namespaced: &on,
+				Overrides: map[string]legacy.Override{"namespace": {Resource: "namespace"}, "y": {Group: "apps", Resource: "deployment"}},
+			},
+			Name:         legacy.Name{Matches: "^(.*)_total$", As: "${1}_per_second"},
+			MetricsQuery: "sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)",
+			Backend:      "tenant", Interval: 30 * time.Second, MaxAge: 3 * time.Minute, Forecast: daily,
+		}},
+		External: []legacy.Rule{{
+			SeriesQuery: `queue_depth{name!=""}`, SeriesFilters: []legacy.Filter{{Is: "queue"}},
+			Resources:    legacy.Resources{Template: "<<.Resource>>", Overrides: map[string]legacy.Override{}, Namespaced: &off},
+			MetricsQuery: "sum(<<.Series>>{<<.LabelMatchers>>}) by (name)",
+			Backend:      StoreBackend, Interval: 20 * time.Second, MaxAge: 2 * time.Minute, Forecast: cautious,
+		}, {Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute}},
+		Resource: &legacy.ResourceRules{CPU: usage, Memory: memory, Window: 3 * time.Minute},
+	}
+}
+
+// TestLoadPrometheusAdapterFiles: what its users have loads as it is.
+func TestLoadPrometheusAdapterFiles(t *testing.T) {
+	files, err := filepath.Glob(legacyFiles)
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, path := range files {
+		if _, err := Load(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+const legacyFiles = "../../../../adapter/legacy/testdata/*.yaml"
+
+func TestParsePrometheusAdapterFile(t *testing.T) {
+	f := func(in string, want legacy.Config) {
+		t.Helper()
+		got, err := Parse("f.yaml", []byte(in))
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+		} else if !reflect.DeepEqual(got.Config, want) {
+			t.Errorf("%q:\n got %+v\nwant %+v", in, got.Config, want)
+		}
+	}
+	rule := legacy.Rule{Backend: StoreBackend, Interval: 15 * time.Second, MaxAge: time.Minute}
+	with := func(change func(*legacy.Rule)) legacy.Config {
+		r := rule
+		change(&r)
+		return legacy.Config{Custom: []legacy.Rule{r}}
+	}
+	// A file of its keys only is its own: no document after the first is read, whatever stands there.
+	f("rules: []\n---\nkind: ConfigMap\n", legacy.Config{Custom: []legacy.Rule{}})
+	f("rules:\n- {}\n---\n{", legacy.Config{Custom: []legacy.Rule{rule}})
+	f("--- # comment\nresourceRules: {}\n...\n---\n- a\n---\nb", legacy.Config{Resource: &legacy.ResourceRules{}})
+	// Null is unset, and so is what Helm writes for it.
+	f("rules:\nexternalRules: ~\nresourceRules: null\n", legacy.Config{})
+	f("rules: [{name: {matches: \"\", as: ''}, seriesFilters: [], resources: {overrides: }}]", with(func(r *legacy.Rule) {
+		r.SeriesFilters = []legacy.Filter{}
+	}))
+	// Text is what stands there, whatever else it may mean to YAML.
+	f("rules: [{seriesQuery: on, metricsQuery: 1.50, name: {matches: 0x1F, as: no}}]", with(func(r *legacy.Rule) {
+		r.SeriesQuery, r.MetricsQuery, r.Name = "on", "1.50", legacy.Name{Matches: "0x1F", As: "no"}
+	}))
+	f("rules: [{resources: {overrides: {on: {resource: y}, 1: {group: 2, resource: 3}}, namespaced: N}}]", with(func(r *legacy.Rule) {
+		off := false
+		r.Resources = legacy.Resources{
+			Namespaced: &off, Overrides: map[string]legacy.Override{"on": {Resource: "y"}, "1": {Group: "2", Resource: "3"}},
+		}
+	}))
+	f("resourceRules: {window: 1h30m}", legacy.Config{Resource: &legacy.ResourceRules{Window: 90 * time.Minute}})
 }
 
 // TestGoodFileHasEveryField compares the fields in conf.good.yaml with those of the structs.
@@ -271,6 +399,8 @@ func TestBackendOfMetrics(t *testing.T) {
 	f(servers+"metrics: [{name: x, query: x, external: {}}]", "a", false)
 	f(servers+"metrics: [{name: x, query: x, external: {}, backend: b}]", "b", false)
 	f(servers+"metrics: [{name: x, query: x, external: {}, backend: store}]", "store", true)
+	f(servers+"metrics: [{name: x, query: x, external: {}}]\nexternalRules: [{}]", "a", false)
+	f(servers+"metrics: [{name: x, query: x, external: {}}]\nexternalRules: [{backend: store}]", "a", true)
 	f(servers+"metrics: [{name: x, query: x, external: {}}]\ncollectors: {nodeMemory: {}}", "a", true)
 }
 
@@ -280,7 +410,11 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, path := range files {
+	legacies, err := filepath.Glob(legacyFiles)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range append(files, legacies...) {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)

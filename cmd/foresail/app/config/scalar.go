@@ -84,9 +84,9 @@ func (d *decoder) boolean(n *yaml.Node, field string, out reflect.Value) {
 		return
 	}
 	switch strings.ToLower(text) {
-	case "true", "yes", "on":
+	case "true", "yes", "on", "y":
 		out.SetBool(true)
-	case "false", "no", "off":
+	case "false", "no", "off", "n":
 		out.SetBool(false)
 	default:
 		d.fail(n, field, "must be true or false, not %s", kind(n))

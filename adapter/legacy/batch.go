@@ -1,0 +1,81 @@
+package legacy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	kubelabels "k8s.io/apimachinery/pkg/labels"
+)
+
+// ErrExact is the error of a metric that only the query of each read tells, with the names of the objects in it.
+var ErrExact = errors.New("the query cannot ask for all objects at once")
+
+// Batch is one query for all objects of a namespace.
+type Batch struct {
+	Query string
+	// Label names the object that a sample of the result belongs to. Samples that do not have it belong to none.
+	Label string
+}
+
+// Batched returns the query that tells the metric of all objects at once: the same template, in which label!="" stands
+// for the names. If a backend answers it without an error, the samples of any object are the same as in the answer to
+// Render of any names that the object is among. It may fail where a query for some objects would not, because the series
+// of another object collide (as in a division with several series on either side); then those queries can still be asked.
+//
+// Its error is ErrExact with the reason where that is not certain for every possible content of the backend, or an
+// error that Render has too.
+func (c *Compiled) Batched(e Entry, namespace string, selector kubelabels.Selector) (Batch, error) {
+	return c.query.batched(scope{series: e.Series, resource: e.Resource, namespace: namespaceOf(e, namespace), selector: selector})
+}
+
+// mark is the name of an object that nobody has. It shows in a query where names do.
+const mark = "foresail.io/any-object"
+
+func (q *query) batched(s scope) (Batch, error) {
+	label, err := q.labels.label(s.resource)
+	if err != nil {
+		return Batch{}, err
+	}
+	marked, err := q.render(s, matcher{"=", mark})
+	if err != nil {
+		return Batch{}, err
+	}
+	if problem := q.uses.problem(label); problem != "" {
+		return Batch{}, fmt.Errorf("%w: %s", ErrExact, problem)
+	}
+	if problem := separable(marked, label); problem != "" {
+		return Batch{}, fmt.Errorf("%w: %s", ErrExact, problem)
+	}
+	all, err := q.render(s, matcher{"!=", ""})
+	return Batch{all, label}, err
+}
+
+// permissive understands whatever a server may have switched on.
+var permissive = parser.Options{
+	EnableExperimentalFunctions: true, ExperimentalDurationExpr: true,
+	EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true,
+}
+
+// separable says why the query for all objects may differ from the query for some, or "". The query is the one for the
+// object that mark names.
+func separable(query, label string) string {
+	if label == labels.MetricName {
+		return "objects are told by the name of the series, which functions drop"
+	}
+	expr, err := parser.NewParser(permissive).ParseExpr(query)
+	if err != nil {
+		return fmt.Sprintf("this is not PromQL: %v", err)
+	}
+	if expr.Type() != parser.ValueTypeVector {
+		return fmt.Sprintf("this gives a %s, which tells of no object", expr.Type())
+	}
+	p := prover{label: label}
+	_ = p.expr(expr)
+	if p.problem == "" && p.marks != strings.Count(query, mark) {
+		return "names stand elsewhere than in the selectors of series"
+	}
+	return p.problem
+}
