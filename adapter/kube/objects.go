@@ -14,21 +14,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/cache"
 )
 
 const (
 	// syncTimeout is how long after the start of a watch its first readers wait for it.
 	syncTimeout = 5 * time.Second
-	// refreshInterval is how often at most an unknown resource makes the cluster be asked for its resources again.
-	refreshInterval = 30 * time.Second
 	// livePods leaves out the pods that will not run again; they keep their labels and, for a while, their metrics.
 	livePods = "status.phase!=Succeeded,status.phase!=Failed"
 )
@@ -40,21 +35,22 @@ var Pods = schema.GroupResource{Resource: "pods"}
 type Options struct {
 	// Config reaches the cluster's API server.
 	Config *rest.Config
+	// Mapper knows the cluster's resources.
+	Mapper *Mapper
 	Logger *slog.Logger
 }
 
 // Objects watches the objects of the resources it is asked for. Its methods are safe for concurrent use.
 type Objects struct {
 	client metadata.Interface
-	mapper meta.ResettableRESTMapper
+	mapper *Mapper
 	logger *slog.Logger
 
 	running sync.WaitGroup
 
-	mu        sync.Mutex
-	ctx       context.Context // of Start; nil before
-	watches   map[schema.GroupResource]*watch
-	refreshed time.Time
+	mu      sync.Mutex
+	ctx     context.Context // of Start; nil before
+	watches map[schema.GroupResource]*watch
 }
 
 // watch is the live objects of one resource.
@@ -73,13 +69,9 @@ func New(opts Options) (*Objects, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a metadata client: %w", err)
 	}
-	disco, err := discovery.NewDiscoveryClientForConfig(opts.Config)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make a discovery client: %w", err)
-	}
 	return &Objects{
 		client:  client,
-		mapper:  restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)),
+		mapper:  opts.Mapper,
 		logger:  opts.Logger,
 		watches: make(map[schema.GroupResource]*watch),
 	}, nil
@@ -221,10 +213,6 @@ func (o *Objects) find(resource schema.GroupResource) (schema.GroupVersionResour
 		return Pods.WithVersion("v1"), true, nil
 	}
 	kind, err := o.mapper.KindFor(resource.WithVersion(""))
-	if meta.IsNoMatchError(err) && o.mayRefresh() { // it may have been installed since
-		o.mapper.Reset()
-		kind, err = o.mapper.KindFor(resource.WithVersion(""))
-	}
 	if err != nil {
 		return schema.GroupVersionResource{}, false, fmt.Errorf("cannot find the resource %s: %w", resource, err)
 	}
@@ -233,17 +221,6 @@ func (o *Objects) find(resource schema.GroupResource) (schema.GroupVersionResour
 		return schema.GroupVersionResource{}, false, fmt.Errorf("cannot find the resource %s: %w", resource, err)
 	}
 	return mapping.Resource, mapping.Scope.Name() == meta.RESTScopeNameNamespace, nil
-}
-
-// mayRefresh tells whether what the mapper knows of the cluster is old enough to be asked for again.
-func (o *Objects) mayRefresh() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if time.Since(o.refreshed) < refreshInterval {
-		return false
-	}
-	o.refreshed = time.Now()
-	return true
 }
 
 // strip keeps of an object what is read here, and the version that the watch itself needs.

@@ -45,6 +45,7 @@ type App struct {
 	rules    []rules.Rule
 	tracker  *tracker.Tracker
 	table    *standing.Table
+	mapper   *kube.Mapper
 	objects  *kube.Objects // nil without a cluster
 	sources  *collectors.Loop
 	api      *apiserver.Server
@@ -105,13 +106,17 @@ func (a *App) wire(o Options) (err error) {
 // watchObjects returns what knows the cluster's live objects, and what stands for it where there is no cluster.
 func (a *App) watchObjects(o Options) (adapter.Objects, error) {
 	if o.Cluster == nil {
+		a.mapper = kube.NewStaticMapper()
 		return adapter.NoCluster{}, nil
 	}
 	client, err := o.Cluster.ClientConfig()
 	if err != nil {
 		return nil, err
 	}
-	if a.objects, err = kube.New(kube.Options{Config: client, Logger: o.Logger}); err != nil {
+	if a.mapper, err = kube.NewMapper(client, o.Logger); err != nil {
+		return nil, fmt.Errorf("cannot learn of the cluster's resources: %w", err)
+	}
+	if a.objects, err = kube.New(kube.Options{Config: client, Mapper: a.mapper, Logger: o.Logger}); err != nil {
 		return nil, fmt.Errorf("cannot watch the cluster's objects: %w", err)
 	}
 	return a.objects, nil
@@ -135,6 +140,7 @@ func (a *App) Run(outer context.Context) (err error) {
 		}
 		parts.Go(a.objects.Wait)
 	}
+	parts.Go(func() { a.mapper.Run(ctx) })
 	parts.Go(func() { a.sources.Run(ctx) })
 	parts.Go(func() { a.table.Run(ctx) })
 	parts.Go(func() { a.backfill(ctx) })
