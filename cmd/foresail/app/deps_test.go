@@ -59,6 +59,7 @@ var importRules = map[string][]string{
 	"adapter/backend":          {"adapter/backend/wire", "forecast/series"},
 	"adapter/backend/wire":     {"forecast/series"},
 	"adapter/rules":            {"forecast", "forecast/series", "adapter/backend"},
+	"adapter/legacy":           {"adapter/rules"},
 	"adapter/catalog":          {"adapter", "adapter/legacy", "adapter/standing", "forecast", "forecast/series"},
 	"adapter/standing":         {"forecast/series"},
 	"adapter":                  {"adapter/standing", "forecast", "forecast/series"},
