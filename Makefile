@@ -46,6 +46,7 @@ e2e: build controlplane-build ## The same binary under a real Kubernetes control
 
 .PHONY: bench
 bench: build ## Latency of the metrics API and the packages' micro-benchmarks.
+	go run ./bench/latency
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: clean

@@ -18,7 +18,7 @@ import (
 const (
 	startUp   = 6 * time.Second
 	lead      = 16 * time.Second
-	daysAhead = 4 // how many days the two Deployments are compared for
+	daysAhead = 3 // how many days the two Deployments are compared for
 	// A stock HPA leaves a Deployment alone while its pods are within ten percent of the target: it needs no more pods.
 	tolerance = 1.1
 )

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// call runs the program as a shell would.
+func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var out, err bytes.Buffer
+	status = run(ctx, args, &out, &err)
+	return status, out.String(), err.String()
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Every mistake gives one clear line that names the thing, and the status that scripts can tell from a failure.
+func TestMistakesAreOneLineEach(t *testing.T) {
+	bad := write(t, "metrics:\n  - {name: a, query: \"sum(\", external: {}}\n  - {name: b, querry: x, external: {}}\n")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	good := write(t, "backends: [{name: main, prometheus: {url: \"http://127.0.0.1:1\"}}]\nweb: {listen: \"\"}\nmetrics: [{name: a, query: x, external: {}}]\n")
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   []string // in this order, one line each
+	}{
+		{[]string{"chek", "x"}, 2, []string{`unknown command "chek"`}},
+		{[]string{"check"}, 2, []string{"wants the config file"}},
+		{[]string{"check", "/does/not/exist.yaml"}, 2, []string{"/does/not/exist.yaml"}},
+		{[]string{"check", bad}, 2, []string{
+			bad + ":2: metrics[0].query:", bad + ":3: metrics[1].querry: unknown key", bad + ":3: metrics[1].query: missing",
+		}},
+		{[]string{"serve"}, 2, []string{"--config FILE"}},
+		{[]string{"serve", "--confg", "x"}, 2, []string{"unknown flag: --confg"}},
+		{[]string{"serve", "--config", good}, 1, []string{"there is no kubeconfig"}},
+		{[]string{"serve", "--config", good, "--lister-kubeconfig", "/does/not/exist"}, 1, []string{"/does/not/exist"}},
+		{[]string{"demo", "--for", "-1s"}, 2, []string{"--for must not be negative"}},
+		{[]string{"demo", "--listen", taken.Addr().String()}, 1, []string{"choose another address with --listen"}},
+		{[]string{"demo", "--listen", "127.0.0.1:0", "--web", taken.Addr().String()}, 1, []string{"change web.listen"}},
+	} {
+		status, _, stderr := call(t, c.args...)
+		lines := strings.Split(strings.TrimSpace(stderr), "\n")
+		if status != c.status || len(lines) != len(c.says) {
+			t.Errorf("foresail %s: status %d, said %q; want status %d and %d lines", strings.Join(c.args, " "), status, stderr, c.status, len(c.says))
+			continue
+		}
+		for i, want := range c.says {
+			if !strings.HasPrefix(lines[i], "foresail: ") || !strings.Contains(lines[i], want) {
+				t.Errorf("foresail %s: line %d is %q, want %q in it", strings.Join(c.args, " "), i+1, lines[i], want)
+			}
+		}
+	}
+}
+
+func TestCheckAndVersion(t *testing.T) {
+	file := write(t, "metrics:\n  - {name: a, query: up, external: {}}\n")
+	if status, stdout, stderr := call(t, "check", file); status != 0 || stdout != file+": 1 metrics, no problems\n" {
+		t.Errorf("check: status %d, printed %q, said %q", status, stdout, stderr)
+	}
+	if status, stdout, _ := call(t, "version"); status != 0 || stdout != version+"\n" {
+		t.Errorf("version: status %d, printed %q", status, stdout)
+	}
+}
+
+// The demo ends by itself with status 0, having shown a value and a trusted forecast of what it is about.
+func TestDemoShowsForecastsAndEndsByItself(t *testing.T) {
+	status, stdout, stderr := call(t, "demo", "--for", "12s", "--listen", "127.0.0.1:0", "--web", "127.0.0.1:0")
+	if status != 0 {
+		t.Fatalf("status %d, said %q", status, stderr)
+	}
+	for _, metric := range []string{"checkout_requests_per_second", "checkout_queue", "orders_lag_growth", "host_memory_used_bytes"} {
+		if !strings.Contains(stdout, metric) {
+			t.Errorf("no row of %s:\n%s", metric, stdout)
+		}
+	}
+	for _, line := range strings.Split(stdout, "\n") {
+		if strings.HasPrefix(line, "checkout_requests_per_second") && !strings.Contains(line, "trusted") {
+			t.Errorf("the forecast of a recorded daily load is not trusted: %s", line)
+		}
+	}
+	if strings.Contains(stderr, "level=ERROR") {
+		t.Errorf("it logged errors: %s", stderr)
+	}
+}
