@@ -1,6 +1,10 @@
 package forecast
 
-import "math"
+import (
+	"math"
+
+	"github.com/foresail/foresail/forecast/past"
+)
 
 // levels are the quantile levels of every outlook; levels[mid] is the median, levels[upper] the one that the gate judges.
 var levels = [...]float64{.1, .5, .8, .9, .95, .99}
@@ -22,8 +26,8 @@ const (
 type calibration struct {
 	anchors []int
 	stride  int
-	points  []*ranked[float32]
-	windows []*ranked[float32]
+	points  []*past.Ranked[float32]
+	windows []*past.Ranked[float32]
 	between []anchoring // By lead - 1.
 }
 
@@ -42,8 +46,8 @@ func newCalibration(s shape) *calibration {
 			lead += (i*(s.lead-1) + (n-1)/2) / (n - 1)
 		}
 		c.anchors = append(c.anchors, lead)
-		c.points = append(c.points, newRanked[float32](2*s.memory/c.stride))
-		c.windows = append(c.windows, newRanked[float32](2*s.memory/c.stride))
+		c.points = append(c.points, past.NewRanked[float32](2*s.memory/c.stride))
+		c.windows = append(c.windows, past.NewRanked[float32](2*s.memory/c.stride))
 	}
 	for lead := 1; lead <= s.lead; lead++ {
 		to := 0
@@ -81,14 +85,14 @@ func (c *calibration) kept(slot int64) bool { return slot%int64(c.stride) == 0 }
 // forget drops all errors.
 func (c *calibration) forget() {
 	for i := range c.anchors {
-		c.points[i].clear()
-		c.windows[i].clear()
+		c.points[i].Clear()
+		c.windows[i].Clear()
 	}
 }
 
 // learn takes the newest step of h and, for every lead, the path that was issued that many steps ago; nil where there
 // was none. The maximum of a window with holes is too small: it counts only if at most a sixth is missing.
-func (c *calibration) learn(h *History, issued func(ago int) []float64) {
+func (c *calibration) learn(h *past.History, issued func(ago int) []float64) {
 	if !c.kept(h.Slot()) {
 		return
 	}
@@ -98,25 +102,12 @@ func (c *calibration) learn(h *History, issued func(ago int) []float64) {
 			continue
 		}
 		if v := h.Back(0); !math.IsNaN(v) {
-			c.points[i].add(float32(root(v) - root(path[lead-1])))
+			c.points[i].Add(float32(past.Root(v) - past.Root(path[lead-1])))
 		}
-		if v, ok := windowMax(h, lead); ok {
-			c.windows[i].add(float32(root(v) - root(largest(path[:lead]))))
-		}
-	}
-}
-
-// windowMax returns the largest of the newest lead values, and whether enough of them are known.
-func windowMax(h *History, lead int) (float64, bool) {
-	top, holes := math.Inf(-1), 0
-	for i := range lead {
-		if v := h.Back(i); math.IsNaN(v) {
-			holes++
-		} else {
-			top = max(top, v)
+		if v, ok := h.WindowMax(lead); ok {
+			c.windows[i].Add(float32(past.Root(v) - past.Root(largest(path[:lead]))))
 		}
 	}
-	return top, 6*holes <= lead && holes < lead
 }
 
 func largest(values []float64) float64 {
@@ -129,7 +120,7 @@ func largest(values []float64) float64 {
 
 // fill writes the quantiles of every lead of the path, levels side by side: of the value and of the window maximum.
 // They are clamped like the path, never cross, and a window's is never below that of a shorter window or of a value in it.
-func (c *calibration) fill(h *History, path, points, windows []float64) {
+func (c *calibration) fill(h *past.History, path, points, windows []float64) {
 	const n = len(levels)
 	top := math.Inf(-1)
 	for k, v := range path {
@@ -159,14 +150,14 @@ func (c *calibration) fill(h *History, path, points, windows []float64) {
 }
 
 // quantile returns the quantile tau of what comes of forecast v at lead k+1, by the errors so far; v itself without any.
-func (c *calibration) quantile(h *History, errors []*ranked[float32], k int, v, tau float64) float64 {
+func (c *calibration) quantile(h *past.History, errors []*past.Ranked[float32], k int, v, tau float64) float64 {
 	at := c.between[k]
-	from, to := errors[at.from].quantile(tau), errors[at.to].quantile(tau)
+	from, to := errors[at.from].Quantile(tau), errors[at.to].Quantile(tau)
 	switch {
 	case math.IsNaN(from): // The shorter lead has errors first.
 		return v
 	case math.IsNaN(to):
 		to = from
 	}
-	return h.Clamp(square(root(v) + from + at.share*(to-from)))
+	return h.Clamp(past.Square(past.Root(v) + from + at.share*(to-from)))
 }

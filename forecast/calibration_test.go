@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/foresail/foresail/forecast/past"
 )
 
 func TestAnchors(t *testing.T) {
@@ -45,13 +47,13 @@ func TestQuantilesAgainstAllErrors(t *testing.T) {
 		for lead := 1; lead <= 4 && lead <= now; lead++ {
 			path := paths[now-lead]
 			if !math.IsNaN(v) {
-				points[lead] = append(points[lead], root(v)-root(path[lead-1]))
+				points[lead] = append(points[lead], past.Root(v)-past.Root(path[lead-1]))
 			}
 			window := values[now-lead+1 : now+1]
 			if slices.ContainsFunc(window, math.IsNaN) { // A sixth of up to four is less than one.
 				continue
 			}
-			windows[lead] = append(windows[lead], root(slices.Max(window))-root(slices.Max(path[:lead])))
+			windows[lead] = append(windows[lead], past.Root(slices.Max(window))-past.Root(slices.Max(path[:lead])))
 		}
 		if now+1 == f.shape.settled() {
 			points, windows = make([][]float64, 5), make([][]float64, 5)
@@ -79,7 +81,7 @@ func TestQuantilesAgainstAllErrors(t *testing.T) {
 }
 
 // slowQuantile places tau among the newest errors around v.
-func slowQuantile(h *History, v float64, errors []float64, keep int, tau float64) float64 {
+func slowQuantile(h *past.History, v float64, errors []float64, keep int, tau float64) float64 {
 	if len(errors) == 0 {
 		return v
 	}
@@ -91,18 +93,18 @@ func slowQuantile(h *History, v float64, errors []float64, keep int, tau float64
 	if share > 0 {
 		q += share * (sorted[int(low)+1] - q)
 	}
-	return h.Clamp(square(root(v) + q))
+	return h.Clamp(past.Square(past.Root(v) + q))
 }
 
 // The gate opens at no loss against the best naive model and closes only below -hysteresis.
 func TestGateHysteresis(t *testing.T) {
 	g := newGate(shape{lead: 1, seasons: []int{10}, memory: 100}, time.Second, 2, 50)
-	h := newHistory(100)
+	h := past.New(100, 12)
 	play := func(own, naive float64, n int) {
 		// What comes is 10, so a bound of 10+10*x loses x; the second naive model sleeps or is worse.
 		for range n {
 			g.bounds[0], g.rivals[0].bounds[0], g.rivals[1].bounds[0] = 10+10*own, 10+10*naive, 10+30*naive
-			h.push(0, 10)
+			h.Push(0, 10)
 			g.learn(h, false)
 		}
 	}
@@ -138,10 +140,10 @@ func TestGateKeepsWhatBeatsTheLiveValue(t *testing.T) {
 		{.4, .3, .2, false},
 	} {
 		g := newGate(shape{lead: 1, seasons: []int{10}, memory: 100}, time.Second, 2, 50)
-		h := newHistory(100)
+		h := past.New(100, 12)
 		for range 2000 {
 			g.bounds[0], g.rivals[0].bounds[0], g.rivals[1].bounds[0] = 10+10*c.own, 10+10*c.live, 10+10*c.season
-			h.push(0, 10)
+			h.Push(0, 10)
 			g.learn(h, false)
 		}
 		if g.open != c.open {

@@ -14,6 +14,8 @@ import (
 
 	"gonum.org/v1/gonum/optimize"
 
+	"github.com/foresail/foresail/forecast/expert"
+	"github.com/foresail/foresail/forecast/past"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -69,12 +71,12 @@ func recorded(t testing.TB, name string, step time.Duration) (begin time.Time, v
 
 // meanError steps a model through values and returns the mean absolute error of its forecasts a lead ahead of those from
 // a step on.
-func meanError(m Model, s shape, values []float64, from int) float64 {
-	h := newHistory(s.recall)
+func meanError(m expert.Model, s shape, values []float64, from int) float64 {
+	h := past.New(s.recall, s.lead)
 	path := make([]float64, s.lead)
 	total, count := 0., 0.
 	for i, v := range values {
-		h.push(int64(i), v)
+		h.Push(int64(i), v)
 		m.Update(h)
 		if i < from || i+s.lead >= len(values) || math.IsNaN(values[i+s.lead]) {
 			continue
@@ -89,17 +91,17 @@ func meanError(m Model, s shape, values []float64, from int) float64 {
 }
 
 // fit finds the smoothing parameters that would have been best on values, by Nelder and Mead's simplex on the logits.
-func fit(t *testing.T, s shape, values []float64) smoothing {
+func fit(t *testing.T, s shape, values []float64) expert.Smoothing {
 	t.Helper()
-	decode := func(x []float64) smoothing {
+	decode := func(x []float64) expert.Smoothing {
 		p := [4]float64{}
 		for i, v := range x {
 			p[i] = 1 / (1 + math.Exp(-v))
 		}
-		return smoothing{level: p[0], short: p[1], long: p[2], phi: p[3]}
+		return expert.Smoothing{Level: p[0], Short: p[1], Long: p[2], Phi: p[3]}
 	}
 	problem := optimize.Problem{Func: func(x []float64) float64 {
-		return meanError(newHoltWinters(decode(x), s.seasons), s, values, 3*s.seasons[0])
+		return meanError(expert.NewHoltWinters(decode(x), s.seasons), s, values, 3*s.seasons[0])
 	}}
 	logit := func(p float64) float64 { return math.Log(p / (1 - p)) }
 	start := []float64{logit(.3), logit(.1), logit(.05), logit(.7)}
@@ -142,14 +144,14 @@ func TestFixedParametersHold(t *testing.T) {
 			return total / count
 		}
 		bank := judge(fresh(config))
-		models, naives := newModels(s)
-		var others []Model
+		models, naives := expert.List(s.lead, s.seasons)
+		var others []expert.Model
 		for _, m := range models {
-			if _, is := m.(*holtWinters); !is {
+			if _, is := m.(*expert.HoltWinters); !is {
 				others = append(others, m)
 			}
 		}
-		tuned := judge(assemble(config, append(others, newHoltWinters(fitted, s.seasons)), naives))
+		tuned := judge(assemble(config, append(others, expert.NewHoltWinters(fitted, s.seasons)), naives))
 		t.Logf("%s: mean error of the mixture with the bank %.4g, with fitted %+v %.4g", c.trace, bank, fitted, tuned)
 		if bank > 1.05*tuned {
 			t.Errorf("%s: mean error %v with the bank, %v with fitted %+v", c.trace, bank, tuned, fitted)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/foresail/foresail/forecast/expert"
+	"github.com/foresail/foresail/forecast/past"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -14,8 +16,8 @@ import (
 type Forecaster struct {
 	config  Config
 	shape   shape
-	history *History
-	models  []Model
+	history *past.History
+	models  []expert.Model
 	mixes   []*mixture // By lead - 1.
 	errors  *calibration
 	gate    *gate
@@ -39,16 +41,17 @@ func New(config Config) (*Forecaster, error) {
 }
 
 func fresh(config Config) *Forecaster {
-	models, naives := newModels(config.shape())
+	s := config.shape()
+	models, naives := expert.List(s.lead, s.seasons)
 	return assemble(config, models, naives)
 }
 
-func assemble(config Config, models []Model, naives int) *Forecaster {
+func assemble(config Config, models []expert.Model, naives int) *Forecaster {
 	s := config.shape()
-	f := &Forecaster{config: config, shape: s, history: newHistory(s.recall), errors: newCalibration(s), models: models}
+	f := &Forecaster{config: config, shape: s, history: past.New(s.recall, max(s.lead, 12)), errors: newCalibration(s), models: models}
 	f.gate = newGate(s, config.Step, naives, 2*s.memory/f.errors.stride)
 	for range s.lead {
-		f.mixes = append(f.mixes, newMixture(len(models), s.memory))
+		f.mixes = append(f.mixes, newMixture(len(models), .5, s.memory))
 		f.mixed = append(f.mixed, make([]float64, s.lead))
 		paths := make([][]float64, len(models))
 		for i := range paths {
@@ -75,50 +78,50 @@ func (f *Forecaster) Step(closed series.Sample) error {
 		return err
 	}
 	slot := (end - 1) / int64(f.config.Step)
-	if f.history.steps > 0 {
-		if slot <= f.history.slot {
+	if f.history.Steps() > 0 {
+		if slot <= f.history.Slot() {
 			return fmt.Errorf("grid value that ends at %v, newest at %v: %w", closed.Time.UTC(), f.end(), ErrPast)
 		}
-		if slot-f.history.slot > int64(f.shape.recall) {
+		if slot-f.history.Slot() > int64(f.shape.recall) {
 			*f = *fresh(f.config)
 		}
 	}
 	if missing(closed.Value) {
 		closed.Value = math.NaN()
 	}
-	if f.history.steps == 0 {
+	if f.history.Steps() == 0 {
 		if !math.IsNaN(closed.Value) {
 			f.advance(slot, closed.Value)
 		}
 		return nil
 	}
-	for f.history.slot+1 < slot {
-		f.advance(f.history.slot+1, math.NaN())
+	for f.history.Slot()+1 < slot {
+		f.advance(f.history.Slot()+1, math.NaN())
 	}
 	f.advance(slot, closed.Value)
 	return nil
 }
 
-func (f *Forecaster) end() time.Time { return slotEnd(f.history.slot, f.config.Step) }
+func (f *Forecaster) end() time.Time { return slotEnd(f.history.Slot(), f.config.Step) }
 
 // advance is one step: score what was forecast for it, learn it, forecast anew.
 func (f *Forecaster) advance(slot int64, v float64) {
 	h := f.history
-	h.push(slot, v)
+	h.Push(slot, v)
 	if !math.IsNaN(v) {
-		for lead := 1; lead <= min(f.shape.lead, h.steps-1); lead++ {
-			at := (h.steps - lead) % f.shape.lead
+		for lead := 1; lead <= min(f.shape.lead, h.Steps()-1); lead++ {
+			at := (h.Steps() - lead) % f.shape.lead
 			f.mixes[lead-1].learn(f.forecasts(at, lead), f.mixed[at][lead-1], v)
 		}
 	}
 	f.errors.learn(h, f.issued)
 	f.gate.learn(h, f.errors.kept(slot))
-	if h.steps == f.shape.settled() {
+	if h.Steps() == f.shape.settled() {
 		f.errors.forget()
 		f.gate.forget()
 	}
 
-	at := h.steps % f.shape.lead
+	at := h.Steps() % f.shape.lead
 	for i, m := range f.models {
 		m.Update(h)
 		m.Path(h, f.paths[at][i])
@@ -140,16 +143,16 @@ func (f *Forecaster) forecasts(at, lead int) []float64 {
 
 // issued returns the mixed path that was issued ago steps, at most the lead, before the newest; nil if there was none.
 func (f *Forecaster) issued(ago int) []float64 {
-	if ago >= f.history.steps {
+	if ago >= f.history.Steps() {
 		return nil
 	}
-	return f.mixed[(f.history.steps-ago)%f.shape.lead]
+	return f.mixed[(f.history.Steps()-ago)%f.shape.lead]
 }
 
 // Outlook returns the forecast as of the newest step. Before the first value it has no points and is warming up.
 func (f *Forecaster) Outlook() Outlook {
 	o := Outlook{Step: f.config.Step, Levels: levels[:]}
-	if f.history.steps == 0 {
+	if f.history.Steps() == 0 {
 		o.State = State{Reason: WarmingUp, Skill: math.NaN()}
 		return o
 	}

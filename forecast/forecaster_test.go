@@ -158,8 +158,8 @@ func TestClockJumps(t *testing.T) {
 	if err := step(far); err != nil {
 		t.Fatal(err)
 	}
-	if o := f.Outlook(); f.history.steps != 1 || !o.Issued.Equal(far) || o.State.Reason != WarmingUp {
-		t.Errorf("%d steps, issued %v, %v", f.history.steps, o.Issued, o.State)
+	if o := f.Outlook(); f.history.Steps() != 1 || !o.Issued.Equal(far) || o.State.Reason != WarmingUp {
+		t.Errorf("%d steps, issued %v, %v", f.history.Steps(), o.Issued, o.State)
 	}
 }
 

@@ -3,6 +3,8 @@ package forecast
 import (
 	"math"
 	"time"
+
+	"github.com/foresail/foresail/forecast/past"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 // rival is a naive model as the gate sees it: with window quantiles from its own errors, and the losses of both where both
 // had a say.
 type rival struct {
-	errors *ranked[float32]
+	errors *past.Ranked[float32]
 	tops   []float64 // Largest value of its path, by step modulo the lead; NaN where it slept.
 	bounds []float64 // Its window quantile, likewise.
 	own    float64   // Fading sum of the mixture's losses.
@@ -33,6 +35,7 @@ type rival struct {
 type gate struct {
 	shape
 	step    time.Duration
+	kept    int // Errors that each rival keeps.
 	rivals  []rival
 	bounds  []float64 // The mixture's window quantile, by step modulo the lead; NaN where there was none.
 	size    float64   // Fading sum of the window maxima's magnitudes.
@@ -48,9 +51,9 @@ func newGate(s shape, step time.Duration, naives, errors int) *gate {
 		}
 		return v
 	}
-	g := &gate{shape: s, step: step, bounds: unknown(), rivals: make([]rival, naives)}
+	g := &gate{shape: s, step: step, kept: errors, bounds: unknown(), rivals: make([]rival, naives)}
 	for i := range g.rivals {
-		g.rivals[i] = rival{errors: newRanked[float32](errors), tops: unknown(), bounds: unknown()}
+		g.rivals[i] = rival{errors: past.NewRanked[float32](errors), tops: unknown(), bounds: unknown()}
 	}
 	return g
 }
@@ -60,11 +63,11 @@ func newGate(s shape, step time.Duration, naives, errors int) *gate {
 func (s shape) settled() int { return 2*s.seasons[0] + s.lead }
 
 // forget starts anew: what has been issued but not matured counts no more either.
-func (g *gate) forget() { *g = *newGate(g.shape, g.step, len(g.rivals), cap(g.rivals[0].errors.ring)) }
+func (g *gate) forget() { *g = *newGate(g.shape, g.step, len(g.rivals), g.kept) }
 
 // learn scores what was issued a lead ago against the newest step; keep tells whether the rivals keep this error.
-func (g *gate) learn(h *History, keep bool) {
-	came, ok := windowMax(h, g.lead)
+func (g *gate) learn(h *past.History, keep bool) {
+	came, ok := h.WindowMax(g.lead)
 	at := h.Steps() % g.lead
 	if !ok || math.IsNaN(g.bounds[at]) {
 		return
@@ -86,7 +89,7 @@ func (g *gate) learn(h *History, keep bool) {
 		}
 		excess = max(excess, r.own-allowed)
 		if keep && !math.IsNaN(r.tops[at]) {
-			r.errors.add(float32(root(came) - root(r.tops[at])))
+			r.errors.Add(float32(past.Root(came) - past.Root(r.tops[at])))
 		}
 	}
 	live := g.rivals[0] // The last value: what is served when the gate is closed.
@@ -94,7 +97,7 @@ func (g *gate) learn(h *History, keep bool) {
 }
 
 // issue notes the naive models' paths and the mixture's window quantile of the newest step.
-func (g *gate) issue(h *History, paths [][]float64, bound float64) {
+func (g *gate) issue(h *past.History, paths [][]float64, bound float64) {
 	at := h.Steps() % g.lead
 	g.bounds[at] = bound
 	for i := range g.rivals {
@@ -102,7 +105,7 @@ func (g *gate) issue(h *History, paths [][]float64, bound float64) {
 		r.tops[at], r.bounds[at] = math.NaN(), math.NaN()
 		if !math.IsNaN(sumOf(paths[i])) {
 			r.tops[at] = largest(paths[i])
-			r.bounds[at] = h.Clamp(square(root(r.tops[at]) + r.errors.quantile(levels[upper])))
+			r.bounds[at] = h.Clamp(past.Square(past.Root(r.tops[at]) + r.errors.Quantile(levels[upper])))
 		}
 	}
 }
@@ -126,7 +129,7 @@ func (g *gate) skill() float64 {
 }
 
 // state gives the verdict as of the newest step, which ends at now.
-func (g *gate) state(h *History, now time.Time) State {
+func (g *gate) state(h *past.History, now time.Time) State {
 	skill := g.skill()
 	short := g.seasons[0]
 	// Both counts grow by one a step at best; what is issued once settled is the first to mature, a lead later.
@@ -134,7 +137,7 @@ func (g *gate) state(h *History, now time.Time) State {
 	if first := g.settled() + g.lead; h.Steps() < first {
 		matured = h.Steps() - first + 1
 	}
-	missing := max(short-h.count, max(short, minMatured)-matured)
+	missing := max(short-h.Count(), max(short, minMatured)-matured)
 	switch {
 	case missing > 0:
 		return State{Reason: WarmingUp, ReadyAt: now.Add(time.Duration(missing) * g.step), Skill: skill}

@@ -8,13 +8,14 @@ import "math"
 // load; a model that is asleep is left out of that step.
 type mixture struct {
 	fade   float64
+	tau    float64
 	regret []float64
 	square []float64
 	bound  float64 // Largest squared regret of one step, fading too.
 }
 
-func newMixture(models, memory int) *mixture {
-	return &mixture{fade: 1 - 1/float64(memory), regret: make([]float64, models), square: make([]float64, models)}
+func newMixture(models int, tau float64, memory int) *mixture {
+	return &mixture{tau: tau, fade: 1 - 1/float64(memory), regret: make([]float64, models), square: make([]float64, models)}
 }
 
 // mix returns the weighted mean of the forecasts that are not NaN; NaN if all are. The weight of model i is
@@ -48,9 +49,9 @@ func (m *mixture) learn(forecasts []float64, mixed, came float64) {
 	slope := 0. // Of the pinball loss in the forecast; 0 where it is just right, so that ties teach nothing.
 	switch {
 	case mixed > came:
-		slope = .5
+		slope = 1 - m.tau
 	case mixed < came:
-		slope = -.5
+		slope = -m.tau
 	}
 	m.bound *= m.fade
 	for i, v := range forecasts {

@@ -1,13 +1,17 @@
-package forecast
+package expert
 
-import "math"
+import (
+	"math"
+
+	"github.com/foresail/foresail/forecast/past"
+)
 
 // lastValue forecasts that nothing changes. Through a gap it repeats the newest value known.
 type lastValue struct{}
 
-func (lastValue) Update(*History) {}
+func (lastValue) Update(*past.History) {}
 
-func (lastValue) Path(h *History, dst []float64) {
+func (lastValue) Path(h *past.History, dst []float64) {
 	for i := range dst {
 		dst[i] = h.Last()
 	}
@@ -17,9 +21,9 @@ func (lastValue) Path(h *History, dst []float64) {
 // then. In a gap the difference is the newest one known within the lead.
 type seasonAgo int
 
-func (seasonAgo) Update(*History) {}
+func (seasonAgo) Update(*past.History) {}
 
-func (s seasonAgo) Path(h *History, dst []float64) {
+func (s seasonAgo) Path(h *past.History, dst []float64) {
 	season := int(s)
 	shift := math.NaN()
 	for i := 0; i < len(dst) && math.IsNaN(shift); i++ {
@@ -34,19 +38,19 @@ func (s seasonAgo) Path(h *History, dst []float64) {
 // median forecasts the middle of the newest values: the best that can be said of noise without memory, and of
 // series that are mostly zero.
 type median struct {
-	values *ranked[float64]
+	values *past.Ranked[float64]
 }
 
-func newMedian(window int) *median { return &median{values: newRanked[float64](window)} }
+func newMedian(window int) *median { return &median{values: past.NewRanked[float64](window)} }
 
-func (m *median) Update(h *History) {
+func (m *median) Update(h *past.History) {
 	if v := h.Back(0); !math.IsNaN(v) {
-		m.values.add(v)
+		m.values.Add(v)
 	}
 }
 
-func (m *median) Path(_ *History, dst []float64) {
-	v := m.values.quantile(.5)
+func (m *median) Path(_ *past.History, dst []float64) {
+	v := m.values.Quantile(.5)
 	for i := range dst {
 		dst[i] = v
 	}

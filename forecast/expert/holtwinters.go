@@ -1,11 +1,15 @@
-package forecast
+package expert
 
-import "math"
+import (
+	"math"
 
-// smoothing holds the parameters of Taylor's exponential smoothing, each in [0, 1]: gains of the level, the shortest
+	"github.com/foresail/foresail/forecast/past"
+)
+
+// Smoothing holds the parameters of Taylor's exponential smoothing, each in [0, 1]: gains of the level, the shortest
 // season and the longer ones, and phi, the autocorrelation of the one-step errors.
-type smoothing struct {
-	level, short, long, phi float64
+type Smoothing struct {
+	Level, Short, Long, Phi float64
 }
 
 // reseeds are the ages, in shortest seasons, at which the seasonal states are estimated anew from all that is remembered:
@@ -16,7 +20,7 @@ var reseeds = [...]int{2, 3, 5, 8, 15, 22, 29}
 // Croux 2010): one burst must not return every day.
 const huber = 3
 
-// holtWinters is exponential smoothing for several seasons with AR(1) errors, additive, on the root scale
+// HoltWinters is exponential smoothing for several seasons with AR(1) errors, additive, on the root scale
 // (Taylor 2010, "Triple seasonal methods for short-term electricity demand forecasting", eq. 1 to 5, for any number of seasons):
 //
 //	e[t] = z[t] - (l[t-1] + sum of s_i[t-m_i])
@@ -26,8 +30,8 @@ const huber = 3
 //
 // A missing step lets e fade by phi and changes nothing else. It sleeps until its first seeding, at two of the
 // shortest seasons; a longer season joins in once two of it have been seen.
-type holtWinters struct {
-	smoothing
+type HoltWinters struct {
+	Smoothing
 	seasons []int
 	states  [][]float32 // By slot since the epoch, modulo the season.
 	level   float64
@@ -36,15 +40,17 @@ type holtWinters struct {
 	awake   bool
 }
 
-func newHoltWinters(p smoothing, seasons []int) *holtWinters {
-	hw := &holtWinters{smoothing: p, seasons: seasons}
+// NewHoltWinters returns a model that sleeps.
+func NewHoltWinters(p Smoothing, seasons []int) *HoltWinters {
+	hw := &HoltWinters{Smoothing: p, seasons: seasons}
 	for _, m := range seasons {
 		hw.states = append(hw.states, make([]float32, m))
 	}
 	return hw
 }
 
-func (hw *holtWinters) Update(h *History) {
+// Update implements Model.
+func (hw *HoltWinters) Update(h *past.History) {
 	for _, age := range reseeds {
 		if h.Steps() == age*hw.seasons[0] {
 			hw.seed(h)
@@ -52,15 +58,15 @@ func (hw *holtWinters) Update(h *History) {
 		}
 	}
 	if hw.awake {
-		hw.learn(h.Slot(), root(h.Back(0)), h.Steps())
+		hw.learn(h.Slot(), h.Root(0), h.Steps())
 	}
 }
 
 // learn takes z, the newest value on the root scale; age is the number of steps that the seasonal states have seen, 0 to
 // hold them.
-func (hw *holtWinters) learn(slot int64, z float64, age int) {
+func (hw *HoltWinters) learn(slot int64, z float64, age int) {
 	if math.IsNaN(z) {
-		hw.err *= hw.phi
+		hw.err *= hw.Phi
 		return
 	}
 	e := z - hw.level - hw.season(slot)
@@ -69,20 +75,20 @@ func (hw *holtWinters) learn(slot int64, z float64, age int) {
 		size = min(size, 10*hw.spread)
 	}
 	hw.spread += (size - hw.spread) / float64(hw.seasons[0])
-	hw.level += hw.smoothing.level * e
+	hw.level += hw.Level * e
 	hw.err = e
 	deviation := hw.spread * math.Sqrt(math.Pi/2) // Of a normal error with that mean size.
 	tame := min(max(e, -huber*deviation), huber*deviation)
-	gain := hw.short
+	gain := hw.Short
 	for i, m := range hw.seasons {
 		if age >= 2*m {
 			hw.states[i][slot%int64(m)] += float32(gain * tame)
 		}
-		gain = hw.long
+		gain = hw.Long
 	}
 }
 
-func (hw *holtWinters) season(slot int64) float64 {
+func (hw *HoltWinters) season(slot int64) float64 {
 	sum := 0.
 	for i, m := range hw.seasons {
 		sum += float64(hw.states[i][slot%int64(m)])
@@ -90,25 +96,34 @@ func (hw *holtWinters) season(slot int64) float64 {
 	return sum
 }
 
-func (hw *holtWinters) Path(h *History, dst []float64) {
+// Path implements Model.
+func (hw *HoltWinters) Path(h *past.History, dst []float64) {
 	fade := hw.err
 	for i := range dst {
 		if !hw.awake {
 			dst[i] = math.NaN()
 			continue
 		}
-		fade *= hw.phi
-		dst[i] = h.Clamp(square(hw.level + hw.season(h.Slot()+int64(i)+1) + fade))
+		fade *= hw.Phi
+		dst[i] = h.Clamp(past.Square(hw.level + hw.season(h.Slot()+int64(i)+1) + fade))
 	}
+}
+
+// root returns the forecast lead steps ahead on the root scale, not clamped; NaN while asleep.
+func (hw *HoltWinters) root(h *past.History, lead int) float64 {
+	if !hw.awake {
+		return math.NaN()
+	}
+	return hw.level + hw.season(h.Slot()+int64(lead)) + hw.err*math.Pow(hw.Phi, float64(lead))
 }
 
 // seed estimates the seasonal states from all that h remembers, then lets level, error and spread find their values
 // on the last of the shortest seasons, the seasonal states held.
-func (hw *holtWinters) seed(h *History) {
+func (hw *HoltWinters) seed(h *past.History) {
 	n := h.Len()
 	rest := make([]float64, n) // Oldest first: what the seasonal states do not explain.
 	for i := range rest {
-		rest[i] = root(h.Back(n - 1 - i))
+		rest[i] = h.Root(n - 1 - i)
 	}
 	first := h.Slot() - int64(n-1)
 	for i, m := range hw.seasons {
@@ -129,7 +144,7 @@ func (hw *holtWinters) seed(h *History) {
 	hw.level, hw.err, hw.spread, hw.awake = level/float64(count), 0, 0, true
 	total, count := 0., 0
 	for i := short - 1; i >= 0; i-- {
-		z := root(h.Back(i))
+		z := h.Root(i)
 		hw.learn(h.Slot()-int64(i), z, 0)
 		if !math.IsNaN(z) {
 			total += math.Abs(hw.err)

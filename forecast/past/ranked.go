@@ -1,24 +1,25 @@
-package forecast
+package past
 
 import (
 	"math"
 	"slices"
 )
 
-// ranked holds the newest values of a stream in order of size. Adding one costs a binary search and a copy of half the
+// Ranked holds the newest values of a stream in order of size. Adding one costs a binary search and a copy of half the
 // values, which for the thousand held here is less than a tree would cost, and allocates nothing.
-type ranked[T float32 | float64] struct {
+type Ranked[T float32 | float64] struct {
 	ring   []T // In order of arrival.
 	next   int
 	sorted []T
 }
 
-func newRanked[T float32 | float64](size int) *ranked[T] {
-	return &ranked[T]{ring: make([]T, 0, size), sorted: make([]T, 0, size)}
+// NewRanked returns an empty one that keeps size values.
+func NewRanked[T float32 | float64](size int) *Ranked[T] {
+	return &Ranked[T]{ring: make([]T, 0, size), sorted: make([]T, 0, size)}
 }
 
-// add takes a value, which must not be NaN, in the place of the oldest one when full.
-func (r *ranked[T]) add(v T) {
+// Add takes a value, which must not be NaN, in the place of the oldest one when full.
+func (r *Ranked[T]) Add(v T) {
 	if len(r.ring) < cap(r.ring) {
 		r.ring = append(r.ring, v)
 		at, _ := slices.BinarySearch(r.sorted, v)
@@ -39,11 +40,12 @@ func (r *ranked[T]) add(v T) {
 	r.sorted[to] = v
 }
 
-func (r *ranked[T]) clear() { r.ring, r.sorted, r.next = r.ring[:0], r.sorted[:0], 0 }
+// Clear drops all values.
+func (r *Ranked[T]) Clear() { r.ring, r.sorted, r.next = r.ring[:0], r.sorted[:0], 0 }
 
-// quantile returns the value at rank tau*(n+1), interpolated, which a further value of the same stream exceeds with
+// Quantile returns the value at rank tau*(n+1), interpolated, which a further value of the same stream exceeds with
 // probability 1-tau (Hyndman & Fan 1996, definition 6); beyond the outermost ranks it is the outermost value, and NaN of nothing.
-func (r *ranked[T]) quantile(tau float64) float64 {
+func (r *Ranked[T]) Quantile(tau float64) float64 {
 	n := len(r.sorted)
 	if n == 0 {
 		return math.NaN()

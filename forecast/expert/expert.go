@@ -1,0 +1,62 @@
+// Package expert holds the single ways of forecasting a series that the forecaster mixes, one file each, so that each may be simple.
+package expert
+
+import "github.com/foresail/foresail/forecast/past"
+
+// Model is one way of forecasting a series. A model allocates nothing after it has warmed up, except where it seeds itself
+// anew.
+type Model interface {
+	// Update learns from the newest step of h, which may be missing; it is called once after every step.
+	Update(h *past.History)
+	// Path writes the forecasts 1..len(dst) steps after the newest one of h, in units of the series: NaN where the model
+	// cannot know, and is then left out of the mixture (it is asleep).
+	Path(h *past.History, dst []float64)
+}
+
+// List returns the models for a lead and seasons in steps, the seasons rising; a new one is a file and a line here. The first
+// naives of them are those that the gate measures the mixture against; the first of all repeats the last value. Models further
+// down may read the states of those above: they are to be updated in this order.
+func List(lead int, seasons []int) (models []Model, naives int) {
+	short, long := seasons[0], seasons[len(seasons)-1]
+	models = append(models, lastValue{})
+	for _, season := range seasons {
+		models = append(models, seasonAgo(season))
+	}
+	naives = len(models)
+	models = append(models, newMedian(4*lead), newMedian(short))
+	models = append(models, slotMean{season: short, cycles: 2}, slotMean{season: long, cycles: 4}, slotMean{season: long, cycles: 4, ratio: true})
+	var profiles []*Profile
+	for i, season := range seasons {
+		gain := .3
+		if i == 0 {
+			gain = .2
+		}
+		p := newProfile(season, short, gain)
+		profiles, models = append(profiles, p), append(models, p)
+	}
+	// Parameters that held on all traces tried, so that no optimiser need run; see TestFixedParametersHold.
+	var bank []*HoltWinters
+	for _, p := range []Smoothing{
+		{Level: .3, Short: .1, Long: .05, Phi: .7},
+		{Level: .01, Short: .2, Long: .2, Phi: .97},
+		{Level: .05, Short: .1, Long: .1, Phi: .9},
+		{Level: .7, Short: .05, Long: .05, Phi: .3},
+	} {
+		hw := NewHoltWinters(p, seasons)
+		bank, models = append(bank, hw), append(models, hw)
+	}
+	return append(models, newRidge(lead, seasons, profiles, bank[0])), naives
+}
+
+// Anchors returns up to most leads that are spread evenly from 1 to lead, both included; of one it is lead itself.
+func Anchors(lead, most int) []int {
+	n := min(lead, most)
+	anchors := make([]int, n)
+	for i := range anchors {
+		anchors[i] = lead
+		if n > 1 {
+			anchors[i] = 1 + (i*(lead-1)+(n-1)/2)/(n-1)
+		}
+	}
+	return anchors
+}

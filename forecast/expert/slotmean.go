@@ -1,0 +1,44 @@
+package expert
+
+import (
+	"math"
+
+	"github.com/foresail/foresail/forecast/past"
+)
+
+// slotMean repeats the mean of what followed one, two, ... seasons ago, re-levelled on the last value: it adds the mean
+// change since the same slots, or multiplies by their ratio. Cycles with a missing step in the two places are left out; it sleeps
+// until there is one.
+type slotMean struct {
+	season, cycles int
+	ratio          bool
+}
+
+func (slotMean) Update(*past.History) {}
+
+func (s slotMean) Path(h *past.History, dst []float64) {
+	now := h.Back(0)
+	if math.IsNaN(now) {
+		now = h.Last()
+	}
+	for i := range dst {
+		then, later, n := 0., 0., 0.
+		for c := 1; c <= s.cycles; c++ {
+			at := c*s.season - i%s.season - 1 // A lead beyond the season repeats it.
+			a, b := h.Back(c*s.season), h.Back(at)
+			if !math.IsNaN(a) && !math.IsNaN(b) {
+				then, later, n = then+a, later+b, n+1
+			}
+		}
+		switch {
+		case n == 0:
+			dst[i] = math.NaN()
+		case !s.ratio:
+			dst[i] = h.Clamp(now + (later-then)/n)
+		case then > 0 && later >= 0 && now >= 0:
+			dst[i] = h.Clamp(later * (now / then))
+		default:
+			dst[i] = math.NaN()
+		}
+	}
+}

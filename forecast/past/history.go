@@ -1,0 +1,114 @@
+// Package past keeps what a series did: a ring of its newest grid values and values in order of size. It is the vocabulary
+// of the forecasting models.
+package past
+
+import "math"
+
+// rangeBlocks is the number of blocks whose extremes History keeps, so that a range of 28 days forgets by the day.
+const rangeBlocks = 28
+
+// History is the recent past of one series on its grid, newest last; missing steps are NaN. The newest values are kept
+// exactly, the older ones as float32 of their root, to a relative error of 1.2e-7. Models read it.
+type History struct {
+	roots    []float32 // Ring.
+	exact    []float64 // Ring of the newest.
+	next     int
+	steps    int // Since the first value, the missing ones included.
+	count    int // Values seen, the missing ones not included.
+	slot     int64
+	last     float64
+	block    int
+	low      [rangeBlocks]float64
+	high     [rangeBlocks]float64
+	min, max float64
+}
+
+// New returns a history that remembers the newest recall steps, and of those the newest exact ones to the last digit.
+func New(recall, exact int) *History {
+	return &History{
+		roots: make([]float32, recall), exact: make([]float64, min(exact, recall)), last: math.NaN(),
+		block: (recall + rangeBlocks - 1) / rangeBlocks,
+	}
+}
+
+// Push appends the value of the slot; NaN where it is missing.
+func (h *History) Push(slot int64, v float64) {
+	b := h.steps / h.block % rangeBlocks
+	if h.steps%h.block == 0 {
+		h.low[b], h.high[b] = 0, 0
+	}
+	h.slot = slot
+	h.roots[h.next] = float32(Root(v))
+	h.exact[h.steps%len(h.exact)] = v
+	h.next = (h.next + 1) % len(h.roots)
+	h.steps++
+	if !math.IsNaN(v) {
+		h.count++
+		h.last = v
+		h.low[b], h.high[b] = min(h.low[b], v), max(h.high[b], v)
+	}
+	h.min, h.max = h.low[0], h.high[0]
+	for i := 1; i < rangeBlocks; i++ {
+		h.min, h.max = min(h.min, h.low[i]), max(h.max, h.high[i])
+	}
+}
+
+// Back returns the value i steps before the newest, which is Back(0); NaN where it is missing or no longer remembered.
+func (h *History) Back(i int) float64 {
+	if i >= 0 && i < min(h.steps, len(h.exact)) {
+		return h.exact[(h.steps-1-i)%len(h.exact)]
+	}
+	return Square(h.Root(i))
+}
+
+// Root returns the signed square root of Back(i), as remembered.
+func (h *History) Root(i int) float64 {
+	if i < 0 || i >= h.Len() {
+		return math.NaN()
+	}
+	at := h.next - 1 - i
+	if at < 0 {
+		at += len(h.roots)
+	}
+	return float64(h.roots[at])
+}
+
+// Len returns the number of steps remembered, the missing ones included.
+func (h *History) Len() int { return min(h.steps, len(h.roots)) }
+
+// Steps returns the number of steps since the series began, the missing ones included.
+func (h *History) Steps() int { return h.steps }
+
+// Count returns the number of values since the series began, the missing ones not included.
+func (h *History) Count() int { return h.count }
+
+// Slot returns the number of the newest step, counted in steps since the Unix epoch.
+func (h *History) Slot() int64 { return h.slot }
+
+// Last returns the newest value that is not missing; NaN before the first.
+func (h *History) Last() float64 { return h.last }
+
+// WindowMax returns the largest of the newest lead values, and whether enough of them are known: the maximum of a window
+// with holes is too small, so at most a sixth may be missing.
+func (h *History) WindowMax(lead int) (float64, bool) {
+	top, holes := math.Inf(-1), 0
+	for i := range lead {
+		if v := h.Back(i); math.IsNaN(v) {
+			holes++
+		} else {
+			top = max(top, v)
+		}
+	}
+	return top, 6*holes <= lead && holes < lead
+}
+
+// Clamp bounds a forecast to what the remembered values make plausible: twice the largest, and not below 0 unless there were
+// negative values, then not below twice the smallest. NaN stays NaN.
+func (h *History) Clamp(v float64) float64 { return min(max(v, 2*h.min), 2*h.max) }
+
+// Root is the signed square root: the scale on which errors of most loads are about equally large at all levels
+// (Anscombe's, extended to negative values).
+func Root(v float64) float64 { return math.Copysign(math.Sqrt(math.Abs(v)), v) }
+
+// Square is the inverse of Root.
+func Square(v float64) float64 { return math.Copysign(v*v, v) }
