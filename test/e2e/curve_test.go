@@ -103,7 +103,7 @@ func (r *recorder) draw(path string, from, to time.Time, names map[string]string
 	chart.X.Label.Text = "seconds"
 	chart.Y.Label.Text = "pods"
 	chart.Y.Min = 0
-	chart.Legend.Top = true
+	chart.Legend.Top, chart.Legend.Left = true, true
 	chart.Add(plotter.NewGrid())
 	var needed plotter.XYs
 	for at := from; at.Before(to); at = at.Add(200 * time.Millisecond) {
