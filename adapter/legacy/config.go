@@ -48,6 +48,9 @@ type Rule struct {
 	Backend  string        `yaml:"backend"`
 	Interval time.Duration `yaml:"interval"`
 	MaxAge   time.Duration `yaml:"maxAge"`
+	// NaN is what becomes of samples that are NaN or infinite: "omit" leaves them out, "error" makes the whole read an
+	// error. Default: an error for external metrics and single objects, left out where a selector chooses objects.
+	NaN string `yaml:"nan"`
 	// Forecast, where set, has the forecasts of all metrics of the rule served beside them.
 	Forecast *rules.Forecast `yaml:"forecast"`
 }

@@ -49,6 +49,9 @@ func (r *Rule) validate(backends []rules.Backend, report func(field, problem str
 	if _, err := parseTemplate(r.MetricsQuery); err != nil {
 		report("metricsQuery", err.Error())
 	}
+	if r.NaN != "" && r.NaN != "omit" && r.NaN != "error" {
+		report("nan", fmt.Sprintf("%q is neither omit nor error", r.NaN))
+	}
 	r.settings(backends, report)
 }
 
