@@ -144,7 +144,7 @@ func TestQuantity(t *testing.T) {
 		{9.3e15, "9200T", true},
 		{math.MaxFloat64, "9200T", true},
 	} {
-		got, clamped := quantityOf(c.value)
+		got, clamped := Quantity(c.value)
 		if got.String() != c.want || clamped != c.clamped {
 			t.Errorf("%v: %v, clamped %v; want %v, %v", c.value, got.String(), clamped, c.want, c.clamped)
 		}
@@ -169,7 +169,7 @@ func TestQuantityAgainstExactArithmetic(t *testing.T) {
 		}
 		exact.Mul(exact, big.NewRat(1000, 1))
 		up := new(big.Int).Div(new(big.Int).Add(exact.Num(), new(big.Int).Sub(exact.Denom(), big.NewInt(1))), exact.Denom())
-		got, _ := quantityOf(value)
+		got, _ := Quantity(value)
 		if diff := got.MilliValue() - up.Int64(); diff != 0 {
 			remainder, _ := new(big.Rat).Sub(exact, new(big.Rat).SetInt(new(big.Int).Sub(up, big.NewInt(1)))).Float64()
 			if diff != -1 || remainder > 1e-15*value*1000 {

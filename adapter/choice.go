@@ -12,9 +12,9 @@ import (
 
 // The keys of a metric selector that choose a point of the outlook instead of series.
 const (
-	keyPrefix   = "foresail.io/"
-	LeadKey     = keyPrefix + "lead"     // a duration, as in 30m
-	QuantileKey = keyPrefix + "quantile" // a number in (0, 1), as in 0.9
+	KeyPrefix   = "foresail.io/"
+	LeadKey     = KeyPrefix + "lead"     // a duration, as in 30m
+	QuantileKey = KeyPrefix + "quantile" // a number in (0, 1), as in 0.9
 )
 
 // choice is what a metric selector asks for.
@@ -38,7 +38,7 @@ func (s *served) choose(selector labels.Selector) (choice, error) {
 	all, selectable := selector.Requirements()
 	c.none = !selectable
 	for i, r := range all {
-		if !strings.HasPrefix(r.Key(), keyPrefix) {
+		if !strings.HasPrefix(r.Key(), KeyPrefix) {
 			if c.requirements != nil {
 				c.requirements = append(c.requirements, r)
 			}

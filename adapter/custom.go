@@ -53,9 +53,9 @@ func (r *reading) valueOf(name string, metricSelector labels.Selector) (*custom_
 	if only == nil {
 		return nil, r.absent(fmt.Sprintf(" of %s %q", r.resource, name), metricSelector)
 	}
-	metric, err := r.identifier(metricSelector)
+	metric, err := Identifier(r.name, metricSelector)
 	if err != nil {
-		return nil, err
+		return nil, r.bad("%v", err)
 	}
 	value, err := r.customValue(only, metric)
 	return &value, err
@@ -87,9 +87,9 @@ func (p *Provider) GetMetricBySelector(
 }
 
 func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector labels.Selector) (*custom_metrics.MetricValueList, error) {
-	metric, err := r.identifier(metricSelector)
+	metric, err := Identifier(r.name, metricSelector)
 	if err != nil {
-		return nil, err
+		return nil, r.bad("%v", err)
 	}
 	entries := r.view.in(r.namespace)
 	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, len(entries))}
@@ -136,15 +136,15 @@ func (r *reading) customValue(e *entry, metric custom_metrics.MetricIdentifier) 
 	return custom_metrics.MetricValue{DescribedObject: object, Metric: metric, Timestamp: at, Value: quantity}, nil
 }
 
-// identifier names the metric in an answer, with the selector as it was asked for.
-func (r *reading) identifier(metricSelector labels.Selector) (custom_metrics.MetricIdentifier, error) {
-	id := custom_metrics.MetricIdentifier{Name: r.name}
+// Identifier names a metric in an answer, with the selector as it was asked for, which must be a selector of labels.
+func Identifier(name string, metricSelector labels.Selector) (custom_metrics.MetricIdentifier, error) {
+	id := custom_metrics.MetricIdentifier{Name: name}
 	if metricSelector.Empty() {
 		return id, nil
 	}
 	selector, err := metav1.ParseToLabelSelector(metricSelector.String())
 	if err != nil {
-		return id, r.bad("cannot tell the selector: %v", err)
+		return id, fmt.Errorf("cannot tell the selector: %w", err)
 	}
 	id.Selector = selector
 	return id, nil

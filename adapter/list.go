@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 )
 
-// nothing is the entry of an API that serves no metric: clients warn of a group whose list is empty.
-const nothing = "no_metrics_configured"
+// Placeholder is the entry of an API that serves no metric: clients warn of a group whose list is empty.
+const Placeholder = "no_metrics_configured"
 
 // lists are the entries of the two APIs. They follow from the configuration alone, so that discovery works whatever
 // state the backends are in.
@@ -34,10 +34,10 @@ func newLists(p *Provider) lists {
 		l.external = append(l.external, provider.ExternalMetricInfo{Metric: s.name})
 	}
 	if len(l.custom) == 0 {
-		l.custom = []provider.CustomMetricInfo{{GroupResource: podResource, Metric: nothing, Namespaced: true}}
+		l.custom = []provider.CustomMetricInfo{{GroupResource: podResource, Metric: Placeholder, Namespaced: true}}
 	}
 	if len(l.external) == 0 {
-		l.external = []provider.ExternalMetricInfo{{Metric: nothing}}
+		l.external = []provider.ExternalMetricInfo{{Metric: Placeholder}}
 	}
 	slices.SortFunc(l.custom, func(a, b provider.CustomMetricInfo) int { return strings.Compare(a.String(), b.String()) })
 	slices.SortFunc(l.external, func(a, b provider.ExternalMetricInfo) int { return strings.Compare(a.Metric, b.Metric) })

@@ -238,3 +238,19 @@ func (p *Provider) addCustom(s *source) error {
 	}
 	return nil
 }
+
+// ServesCustom tells whether the metric of a resource is one of the provider's.
+func (p *Provider) ServesCustom(resource schema.GroupResource, metric string) bool {
+	return p.custom[customName{resource, metric}] != nil
+}
+
+// ServesExternal tells whether the external metric is one of the provider's, in whatever case it is written.
+func (p *Provider) ServesExternal(metric string) bool {
+	return p.external[strings.ToLower(metric)] != nil
+}
+
+// Count counts a read that was answered elsewhere with the provider's own reads. The metric must be one that is
+// served: anybody may ask for any other.
+func (p *Provider) Count(metric, api string, err error) {
+	p.metrics.reads.WithLabelValues(metric, api, outcomeOf(false, err)).Inc()
+}

@@ -74,7 +74,7 @@ func (r *reading) value(e *entry) (resource.Quantity, metav1.Time, error) {
 		value, issued, err := r.forecastOf(e)
 		switch {
 		case err == nil:
-			quantity, clamped = quantityOf(value)
+			quantity, clamped = Quantity(value)
 			at = metav1.NewTime(issued)
 		case errors.Is(err, errPassthrough):
 			r.passed = true

@@ -65,7 +65,7 @@ func (s *source) viewOf(r *standing.Result) *view {
 		if point.Time.IsZero() {
 			e.time = metav1.NewTime(r.At)
 		}
-		e.quantity, e.clamped = quantityOf(point.Value)
+		e.quantity, e.clamped = Quantity(point.Value)
 		v.entries = append(v.entries, e)
 	}
 	for _, d := range r.Dropped {
@@ -126,11 +126,11 @@ func named(entries []entry, name string) []entry {
 // largest is the largest value that is served: its milli-quantity is still an int64.
 const largest = 9.2e15
 
-// quantityOf returns a finite value as a milli-quantity, and whether it had to be clamped to [0, 9.2e15]: the
+// Quantity returns a finite value as a milli-quantity, and whether it had to be clamped to [0, 9.2e15]: the
 // autoscaler takes a negative average for an overflow and scales to the maximum (kubernetes#127050). Values are
 // rounded up to the next milli, as the autoscaler's own MilliValue does, so that a small load never becomes none;
 // those within floating point's error of a whole milli (4 ulp) are that milli.
-func quantityOf(value float64) (resource.Quantity, bool) {
+func Quantity(value float64) (resource.Quantity, bool) {
 	clamped := min(max(value, 0), largest)
 	milli := clamped * 1000
 	whole := math.Round(milli)

@@ -159,6 +159,7 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 	switch {
 	case ctx.Err() != nil: // the program ends: not the backend's fault
 		return
+	case err != nil && strings.HasPrefix(err.Error(), "cannot query backend"): // it says all that is known here
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("cannot query backend %q: no answer within %v: %w", q.BackendName, timeout, err)
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -42,6 +43,12 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Rejected tells whether the backend understood the query and refused it, for what it says or comes to: another one it
+// would answer.
+func (e *Error) Rejected() bool {
+	return e.Kind == Rejected && (e.Status == 0 || e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity)
+}
 
 // MissingData returns the first warning that says that data is missing, and "" if there is none. What Prometheus
 // remarks about the expression itself starts with "PromQL"; every other warning comes from a storage layer that could

@@ -1,0 +1,113 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/foresail/foresail/adapter/legacy"
+	"github.com/foresail/foresail/adapter/standing"
+)
+
+// unknown is the error of a metric that is served and has no value now. It carries no Retry-After, because a client
+// that gets one sleeps inside of the autoscaler's worker.
+func (by *plan) unknown(format string, args ...any) error {
+	return apierrors.NewServiceUnavailable(
+		fmt.Sprintf("metric %q (%s) has no value: %s", by.entry.Metric, by.name, fmt.Sprintf(format, args...)))
+}
+
+// bad is the error of a request that can never be answered.
+func (by *plan) bad(format string, args ...any) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("metric %q (%s): %s", by.entry.Metric, by.name, fmt.Sprintf(format, args...)))
+}
+
+// unwritten is the error of a query that cannot be written.
+func (by *plan) unwritten(err error) error {
+	if errors.Is(err, legacy.ErrSelector) {
+		return by.bad("%v", err)
+	}
+	return by.unknown("%v: correct the rule", err)
+}
+
+func isExact(err error) bool { return errors.Is(err, legacy.ErrExact) }
+
+// rejection is the error of a backend that would answer another query.
+type rejection interface {
+	error
+	Rejected() bool
+}
+
+// refused tells whether a backend refused a query for what it says.
+func refused(err error) bool {
+	r, ok := errors.AsType[rejection](err)
+	return ok && r.Rejected()
+}
+
+// fresh returns the API error that says why a result is not served; nil where it is.
+func (by *plan) fresh(r *standing.Result) error {
+	switch {
+	case r.At.IsZero() && r.Err == nil:
+		return by.unknown("its query was not answered yet")
+	case r.At.IsZero():
+		return by.unknown("its query never succeeded: %v", r.Err)
+	}
+	age := time.Since(r.At)
+	switch {
+	case age <= by.MaxAge:
+		return nil
+	case r.Err != nil:
+		return by.unknown("its last value is %v old, more than its maxAge of %v: %v", age.Round(time.Second), by.MaxAge, r.Err)
+	default:
+		return by.unknown("its last value is %v old, more than its maxAge of %v", age.Round(time.Second), by.MaxAge)
+	}
+}
+
+// dropped returns a sample without a usable value of an object that is asked for, or nil.
+func (by *plan) dropped(r *standing.Result, asked func(name string) bool) *standing.Drop {
+	for i := range r.Dropped {
+		if asked(r.Dropped[i].Key.Get(by.label)) {
+			return &r.Dropped[i]
+		}
+	}
+	return nil
+}
+
+// omits tells whether samples that are not numbers are left out of every answer.
+func (by *plan) omits() bool { return by.NaN == "omit" }
+
+// unusable is the error of a sample whose value is not a number.
+func (by *plan) unusable(r *standing.Result, drop *standing.Drop) error {
+	return by.unknown("the value of %s is %s (of %d samples without a usable value)", drop.Key, drop.Reason, len(r.Dropped))
+}
+
+// absent is the error of a result without a sample of what is asked for. It names the first of the causes that hold.
+func (by *plan) absent(r *standing.Result, whose string) error {
+	if len(r.Points)+len(r.Dropped) == 0 {
+		return by.unknown("its query returned no data")
+	}
+	if by.label != "" {
+		named := 0
+		for _, point := range r.Points {
+			if point.Key.Get(by.label) != "" {
+				named++
+			}
+		}
+		if named == 0 && len(r.Points) > 0 {
+			return by.unknown("none of the %d samples of its query has the label %s, which names the object: keep it in the query",
+				len(r.Points), by.label)
+		}
+	}
+	return by.unknown("none of the %d samples of its query is%s", len(r.Points)+len(r.Dropped), whose)
+}
+
+// unsearched is the error of a metric that is not known while there are rules whose metrics were never found; nil where
+// all were. It keeps a metric from looking like a mistake while a backend is away.
+func (p *Provider) unsearched(metric string) error {
+	failing := p.Catalog.unsearched()
+	if failing == nil {
+		return nil
+	}
+	return apierrors.NewServiceUnavailable(fmt.Sprintf("metric %q is not known: %v", metric, failing))
+}

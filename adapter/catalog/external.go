@@ -1,0 +1,69 @@
+package catalog
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/metrics/pkg/apis/external_metrics"
+	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
+
+	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/adapter/standing"
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// GetExternalMetric returns all series of the metric's query; the autoscaler sums them. As a sum without one of its parts
+// is not known, one sample that is not a number makes the whole answer an error, unless the rule omits such. The
+// metric's name is matched whatever its case.
+func (p *Provider) GetExternalMetric(
+	ctx context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo,
+) (*external_metrics.ExternalMetricValueList, error) {
+	if p.Short.ServesExternal(info.Metric) {
+		return p.Short.GetExternalMetric(ctx, namespace, selector, info)
+	}
+	by, found := p.plan(planKey{metric: info.Metric, namespace: namespace, selector: selector.String()}, selector)
+	if !found {
+		if err := p.unsearched(info.Metric); err != nil {
+			return nil, err
+		}
+		return p.Short.GetExternalMetric(ctx, namespace, selector, info)
+	}
+	list, err := p.externalValues(ctx, by)
+	p.Short.Count(by.entry.Metric, by.api(), err)
+	return list, err
+}
+
+func (p *Provider) externalValues(ctx context.Context, by *plan) (*external_metrics.ExternalMetricValueList, error) {
+	r, err := p.ask(ctx, by, nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(r.Dropped) > 0 && (!by.omits() || len(r.Points) == 0):
+		return nil, by.unusable(r, &r.Dropped[0])
+	case len(r.Points) == 0:
+		return nil, by.absent(r, "")
+	}
+	list := &external_metrics.ExternalMetricValueList{Items: make([]external_metrics.ExternalMetricValue, 0, len(r.Points))}
+	for _, point := range r.Points {
+		list.Items = append(list.Items, by.externalValue(point, r))
+	}
+	return list, nil
+}
+
+func (by *plan) externalValue(point series.Point, r *standing.Result) external_metrics.ExternalMetricValue {
+	var set map[string]string
+	pairs := point.Key.Labels()
+	if len(pairs) > 0 || point.Key.Metric != "" {
+		set = make(map[string]string, len(pairs)+1)
+	}
+	if point.Key.Metric != "" {
+		set["__name__"] = point.Key.Metric
+	}
+	for _, l := range pairs {
+		set[l.Name] = l.Value
+	}
+	quantity, _ := adapter.Quantity(point.Value)
+	return external_metrics.ExternalMetricValue{
+		MetricName: by.entry.Metric, MetricLabels: set, Timestamp: timeOf(point, r), Value: quantity,
+	}
+}

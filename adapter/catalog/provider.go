@@ -1,0 +1,212 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/metrics/pkg/apis/custom_metrics"
+	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
+
+	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/adapter/legacy"
+	"github.com/foresail/foresail/adapter/standing"
+)
+
+// Demand answers queries from what it keeps fresh; the first read of a query may wait for its answer.
+type Demand interface {
+	Get(ctx context.Context, q standing.Query) (*standing.Result, error)
+}
+
+// Kinds knows the kinds of resources.
+type Kinds interface {
+	KindFor(resource schema.GroupVersionResource) (schema.GroupVersionKind, error)
+}
+
+// ProviderOptions are a provider's collaborators; all are required.
+type ProviderOptions struct {
+	Catalog *Catalog
+	// Short serves the metrics that the catalog leaves out because they are served otherwise, and counts all reads.
+	Short   *adapter.Provider
+	Demand  Demand
+	Objects adapter.Objects
+	Kinds   Kinds
+}
+
+// Provider implements the provider interfaces of custom-metrics-apiserver: it serves the metrics of the short form and
+// those of the rules. Reads ask a backend only where nobody has read the same query in the last minutes.
+type Provider struct {
+	ProviderOptions
+	lists atomic.Pointer[lists]
+}
+
+var _ provider.MetricsProvider = (*Provider)(nil)
+
+// NewProvider returns a provider of what the catalog holds at the time of each read.
+func NewProvider(o ProviderOptions) *Provider { return &Provider{ProviderOptions: o} }
+
+// planKey is what a plan depends on beside the rules.
+type planKey struct {
+	resource                    schema.GroupResource // empty for external metrics
+	metric, namespace, selector string
+}
+
+// plan is how one metric is read in one namespace by one metric selector. It is immutable.
+type plan struct {
+	*rule
+	entry    legacy.Entry
+	compiled *legacy.Compiled
+	selector labels.Selector
+	// namespace is that of the described objects, "" for those in none.
+	namespace string
+	kind      schema.GroupVersionKind
+	metric    custom_metrics.MetricIdentifier
+	// query tells all objects, or the external metric. Without an Expr the objects that are read have to stand in it.
+	query standing.Query
+	// label names the object of a sample.
+	label string
+	// err is the API error of all reads by this plan.
+	err error
+}
+
+// maxPlans bounds the plans that are kept, because anybody may ask by any selector. Further ones are made anew for each
+// read, which takes a fraction of a millisecond.
+const maxPlans = 20_000
+
+// plan returns how to read a metric; false where no rule serves it.
+func (p *Provider) plan(k planKey, selector labels.Selector) (*plan, bool) {
+	s := p.Catalog.current.Load()
+	if known, ok := s.plans.Load(k); ok {
+		made, isPlan := known.(*plan)
+		return made, isPlan
+	}
+	var found legacy.Found
+	var ok bool
+	if external := k.resource.Empty(); external {
+		found, ok = s.external.External(k.metric)
+	} else {
+		found, ok = p.Catalog.customEntry(s, k.resource, k.metric)
+	}
+	if !ok {
+		return nil, false
+	}
+	made := &plan{rule: s.rules[found.Rule], entry: found.Entry, compiled: found.Rule, selector: selector}
+	p.fill(made, k)
+	if s.planned.Add(1) <= maxPlans {
+		s.plans.Store(k, made)
+	}
+	return made, true
+}
+
+func (p *Provider) fill(made *plan, k planKey) {
+	r := made.rule
+	made.metric.Name = made.entry.Metric
+	if requirements, _ := made.selector.Requirements(); len(requirements) > 0 {
+		own := func(r labels.Requirement) bool { return strings.HasPrefix(r.Key(), adapter.KeyPrefix) }
+		if i := slices.IndexFunc(requirements, own); i >= 0 {
+			made.err = made.bad("selector key %s is for forecasts only", requirements[i].Key())
+			return
+		}
+	}
+	b := p.Catalog.opts.Backends[r.Backend]
+	made.query = standing.Query{
+		Metric: r.name, Backend: b.Querier, BackendName: r.Backend,
+		Interval: r.Interval, Timeout: b.Timeout, MaxAge: r.MaxAge,
+	}
+	var err error
+	if made.external {
+		if made.query.Expr, err = made.compiled.RenderExternal(made.entry, k.namespace, made.selector); err != nil {
+			made.err = made.unwritten(err)
+		}
+		return
+	}
+	if made.entry.Namespaced {
+		made.namespace = k.namespace
+	}
+	made.kind, _ = p.Kinds.KindFor(made.entry.Resource.WithVersion("")) // it is only told
+	if made.metric, err = adapter.Identifier(made.entry.Metric, made.selector); err != nil {
+		made.err = made.bad("%v", err)
+		return
+	}
+	batch, err := made.compiled.Batched(made.entry, made.namespace, made.selector)
+	switch {
+	case err == nil:
+		made.query.Expr, made.label = batch.Query, batch.Label
+	case isExact(err):
+		made.label, err = made.compiled.Label(made.entry.Resource)
+		fallthrough
+	default:
+		if err != nil {
+			made.err = made.unwritten(err)
+		}
+	}
+}
+
+// ask returns the newest result by a plan, fresh enough to be served. The names are those of the objects that are read,
+// which are put into the query where it cannot be for all objects, or is refused then; nil where they are not known.
+func (p *Provider) ask(ctx context.Context, by *plan, names func() ([]string, error)) (*standing.Result, error) {
+	if by.err != nil {
+		return nil, by.err
+	}
+	q := by.query
+	if q.Expr != "" {
+		r, err := p.Demand.Get(ctx, q)
+		switch {
+		case err != nil:
+			return nil, by.unknown("%v", err)
+		case by.external || !refused(r.Err):
+			return r, by.fresh(r)
+		}
+	}
+	of, err := names()
+	switch {
+	case err != nil:
+		return nil, err
+	case of == nil:
+		return nil, by.unknown("its query needs the names of the %s, which are not known without a cluster", by.entry.Resource)
+	}
+	if q.Expr, err = by.compiled.Render(by.entry, by.namespace, of, by.selector); err != nil {
+		return nil, by.unwritten(err)
+	}
+	r, err := p.Demand.Get(ctx, q)
+	if err != nil {
+		return nil, by.unknown("%v", err)
+	}
+	return r, by.fresh(r)
+}
+
+// lists are those of discovery, and the snapshot that they are of.
+type lists struct {
+	of       *snapshot
+	custom   []provider.CustomMetricInfo
+	external []provider.ExternalMetricInfo
+}
+
+// ListAllMetrics returns the custom metrics of the short form and of the catalog, sorted by resource and name. It never
+// asks a backend.
+func (p *Provider) ListAllMetrics() []provider.CustomMetricInfo { return p.list().custom }
+
+// ListAllExternalMetrics returns the external metrics, likewise.
+func (p *Provider) ListAllExternalMetrics() []provider.ExternalMetricInfo { return p.list().external }
+
+func (p *Provider) list() *lists {
+	s := p.Catalog.current.Load()
+	if l := p.lists.Load(); l != nil && l.of == s {
+		return l
+	}
+	l := &lists{of: s, custom: p.Short.ListAllMetrics(), external: p.Short.ListAllExternalMetrics()}
+	if len(s.customList) > 0 {
+		own := slices.DeleteFunc(slices.Clone(l.custom), func(i provider.CustomMetricInfo) bool { return i.Metric == adapter.Placeholder })
+		l.custom = merge(own, s.customList)
+	}
+	if len(s.externalList) > 0 {
+		own := slices.DeleteFunc(slices.Clone(l.external), func(i provider.ExternalMetricInfo) bool { return i.Metric == adapter.Placeholder })
+		l.external = append(own, s.externalList...)
+		slices.SortFunc(l.external, func(a, b provider.ExternalMetricInfo) int { return strings.Compare(a.Metric, b.Metric) })
+	}
+	p.lists.Store(l)
+	return l
+}
