@@ -3,6 +3,7 @@ package forecast
 import (
 	"math"
 
+	"github.com/foresail/foresail/forecast/expert"
 	"github.com/foresail/foresail/forecast/past"
 )
 
@@ -15,19 +16,17 @@ const (
 )
 
 const (
-	maxAnchors = 6
-	maxErrors  = 768
+	maxAnchors = 3
+	maxErrors  = 384
 )
 
-// calibration turns a path into quantiles by the errors that such paths made over twice the memory, on the root scale:
-// separately for the value and for the window maximum, and by lead. Errors are kept for up to six leads, the anchors, and
-// interpolated between them; of a long memory every few errors, a number of steps without a common factor with the season, so that
-// no time of day is left out.
+// calibration turns a path into quantiles: separately of the value and of the window maximum, and by lead. It works on up to
+// three leads, the anchors, and interpolates between them.
 type calibration struct {
 	anchors []int
-	stride  int
-	points  []*past.Ranked[float32]
-	windows []*past.Ranked[float32]
+	stride  int // Of a long memory of errors every few are kept; see thin.
+	points  []*target
+	windows []*target
 	between []anchoring // By lead - 1.
 }
 
@@ -38,16 +37,11 @@ type anchoring struct {
 }
 
 func newCalibration(s shape) *calibration {
-	c := &calibration{stride: thin(2*s.memory, s.seasons[0])}
-	n := min(s.lead, maxAnchors)
-	for i := range n {
-		lead := 1
-		if n > 1 {
-			lead += (i*(s.lead-1) + (n-1)/2) / (n - 1)
-		}
-		c.anchors = append(c.anchors, lead)
-		c.points = append(c.points, past.NewRanked[float32](2*s.memory/c.stride))
-		c.windows = append(c.windows, past.NewRanked[float32](2*s.memory/c.stride))
+	c := &calibration{stride: thin(2*s.memory, s.seasons[0]), anchors: expert.Anchors(s.lead, maxAnchors)}
+	points, windows := newResiduals(s), newResiduals(s)
+	for _, lead := range c.anchors {
+		c.points = append(c.points, newTarget(s, lead, false, 2*s.memory/c.stride, points))
+		c.windows = append(c.windows, newTarget(s, lead, true, 2*s.memory/c.stride, windows))
 	}
 	for lead := 1; lead <= s.lead; lead++ {
 		to := 0
@@ -63,7 +57,8 @@ func newCalibration(s shape) *calibration {
 	return c
 }
 
-// thin returns the smallest stride that leaves at most maxErrors of n errors and has no common factor with season.
+// thin returns the smallest stride that leaves at most maxErrors of n errors and has no common factor with season, so that no time
+// of day is left out.
 func thin(n, season int) int {
 	stride := (n + maxErrors - 1) / maxErrors
 	for gcd(stride, season) != 1 {
@@ -82,31 +77,20 @@ func gcd(a, b int) int {
 // kept tells whether the errors of this step are among those kept.
 func (c *calibration) kept(slot int64) bool { return slot%int64(c.stride) == 0 }
 
-// forget drops all errors.
+// forget drops all that has been learnt.
 func (c *calibration) forget() {
 	for i := range c.anchors {
-		c.points[i].Clear()
-		c.windows[i].Clear()
+		c.points[i].forget()
+		c.windows[i].forget()
 	}
 }
 
-// learn takes the newest step of h and, for every lead, the path that was issued that many steps ago; nil where there
-// was none. The maximum of a window with holes is too small: it counts only if at most a sixth is missing.
-func (c *calibration) learn(h *past.History, issued func(ago int) []float64) {
-	if !c.kept(h.Slot()) {
-		return
-	}
-	for i, lead := range c.anchors {
-		path := issued(lead)
-		if path == nil {
-			continue
-		}
-		if v := h.Back(0); !math.IsNaN(v) {
-			c.points[i].Add(float32(past.Root(v) - past.Root(path[lead-1])))
-		}
-		if v, ok := h.WindowMax(lead); ok {
-			c.windows[i].Add(float32(past.Root(v) - past.Root(largest(path[:lead]))))
-		}
+// learn takes the newest step of h.
+func (c *calibration) learn(h *past.History) {
+	keep := c.kept(h.Slot())
+	for i := range c.anchors {
+		c.points[i].learn(h, keep)
+		c.windows[i].learn(h, keep)
 	}
 }
 
@@ -120,15 +104,19 @@ func largest(values []float64) float64 {
 
 // fill writes the quantiles of every lead of the path, levels side by side: of the value and of the window maximum.
 // They are clamped like the path, never cross, and a window's is never below that of a shorter window or of a value in it.
-func (c *calibration) fill(h *past.History, path, points, windows []float64) {
+func (c *calibration) fill(h *past.History, path []float64, paths [][]float64, points, windows []float64) {
+	for i := range c.anchors {
+		c.points[i].issue(h, path, paths)
+		c.windows[i].issue(h, path, paths)
+	}
 	const n = len(levels)
 	top := math.Inf(-1)
 	for k, v := range path {
 		top = max(top, v)
 		point, window := points[k*n:(k+1)*n], windows[k*n:(k+1)*n]
-		for i, tau := range levels {
-			point[i] = c.quantile(h, c.points, k, v, tau)
-			window[i] = c.quantile(h, c.windows, k, top, tau)
+		for i := range levels {
+			point[i] = c.quantile(h, c.points, k, v, i)
+			window[i] = c.quantile(h, c.windows, k, top, i)
 		}
 		point[mid] = v
 		for i := mid - 1; i >= 0; i-- {
@@ -149,15 +137,10 @@ func (c *calibration) fill(h *past.History, path, points, windows []float64) {
 	}
 }
 
-// quantile returns the quantile tau of what comes of forecast v at lead k+1, by the errors so far; v itself without any.
-func (c *calibration) quantile(h *past.History, errors []*past.Ranked[float32], k int, v, tau float64) float64 {
+// quantile returns the quantile levels[i] of what comes of forecast v at lead k+1: away from it by as much as the
+// anchors' are from theirs, on the root scale.
+func (c *calibration) quantile(h *past.History, targets []*target, k int, v float64, i int) float64 {
 	at := c.between[k]
-	from, to := errors[at.from].Quantile(tau), errors[at.to].Quantile(tau)
-	switch {
-	case math.IsNaN(from): // The shorter lead has errors first.
-		return v
-	case math.IsNaN(to):
-		to = from
-	}
+	from, to := targets[at.from].offsets[i], targets[at.to].offsets[i]
 	return h.Clamp(past.Square(past.Root(v) + from + at.share*(to-from)))
 }

@@ -15,85 +15,99 @@ func TestAnchors(t *testing.T) {
 		lead    int
 		anchors []int
 	}{
-		{1, []int{1}}, {2, []int{1, 2}}, {6, []int{1, 2, 3, 4, 5, 6}}, {30, []int{1, 7, 13, 18, 24, 30}},
+		{1, []int{1}}, {2, []int{1, 2}}, {6, []int{1, 4, 6}}, {30, []int{1, 16, 30}},
 	} {
 		s := (&Config{Step: time.Minute, Lead: time.Duration(c.lead) * time.Minute, Seasons: []time.Duration{time.Hour}}).shape()
 		if got := newCalibration(s).anchors; !slices.Equal(got, c.anchors) {
 			t.Errorf("lead %d: anchors %v, want %v", c.lead, got, c.anchors)
 		}
 	}
-	// 4,032 errors in at most 768 is every 6th, but 6 divides 288: every 7th.
-	if got := thin(4032, 288); got != 7 {
-		t.Errorf("stride %d, want 7", got)
+	// 4,032 errors in at most 384 is every 11th; 2,304 would be every 6th, but 6 divides 288: every 7th.
+	if a, b := thin(4032, 288), thin(2304, 288); a != 11 || b != 7 {
+		t.Errorf("strides %d and %d, want 11 and 7", a, b)
 	}
 }
 
-// The slow twin keeps every path and every value, and sorts all errors anew.
-func TestQuantilesAgainstAllErrors(t *testing.T) {
+// The slow twin follows one target from the outside: it recomputes the last correction from every bound that was said and everything
+// that came of it.
+func TestShiftsAgainstEveryMiss(t *testing.T) {
 	random := rand.New(rand.NewPCG(17, 18))
 	f, err := New(Config{Step: time.Second, Lead: 4 * time.Second, Seasons: []time.Duration{20 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.errors.stride != 1 {
-		t.Fatalf("stride %d", f.errors.stride)
-	}
-	keep := 2 * f.shape.memory
 	values := walkLoad(random, 700, 20, .05)
-	var paths [][]float64
-	points, windows := make([][]float64, 5), make([][]float64, 5) // Errors by lead.
+	last := len(f.errors.anchors) - 1
+	point, window := f.errors.points[last], f.errors.windows[last]
+	var said [2][][regressed]float64
+	var want [2][regressed]float64
 	for now, v := range values {
 		f.advance(int64(now), v)
-		for lead := 1; lead <= 4 && lead <= now; lead++ {
-			path := paths[now-lead]
-			if !math.IsNaN(v) {
-				points[lead] = append(points[lead], past.Root(v)-past.Root(path[lead-1]))
+		if now+1 == f.shape.settled() { // Forgets, and takes what was said before for nothing.
+			said, want = [2][][regressed]float64{}, [2][regressed]float64{}
+		}
+		for which, target := range []*target{point, window} {
+			said[which] = append(said[which], target.issues[(now+1)%4].bounds)
+			came, count := v, len(said[which])
+			if which == 1 {
+				came = math.Inf(-1)
+				for _, u := range values[max(now-3, 0) : now+1] {
+					came = max(came, u) // NaN stays: a sixth of four is less than one.
+				}
 			}
-			window := values[now-lead+1 : now+1]
-			if slices.ContainsFunc(window, math.IsNaN) { // A sixth of up to four is less than one.
+			if math.IsNaN(came) || count < 5 {
 				continue
 			}
-			windows[lead] = append(windows[lead], past.Root(slices.Max(window))-past.Root(slices.Max(path[:lead])))
-		}
-		if now+1 == f.shape.settled() {
-			points, windows = make([][]float64, 5), make([][]float64, 5)
-		}
-		paths = append(paths, slices.Clone(f.mixed[(now+1)%4]))
-		o := f.Outlook()
-		top := math.Inf(-1)
-		for k := range 4 {
-			v := f.mixed[(now+1)%4][k]
-			top = max(top, v)
-			near(t, "median", o.Points[k][mid], v, 0)
-			for i, tau := range levels {
-				// Points are exact but for the median; windows are raised to points and to shorter windows.
-				if want := slowQuantile(f.history, v, points[k+1], keep, tau); i != mid && (want-v)*(tau-.5) > 0 {
-					near(t, "point", o.Points[k][i], want, 1e-4)
+			for l, bound := range said[which][count-5] {
+				miss := levels[mid+l] - 1
+				if came > bound {
+					miss++
 				}
-				want := max(slowQuantile(f.history, top, windows[k+1], keep, tau), o.Points[k][i])
-				if k > 0 {
-					want = max(want, o.Windows[k-1][i])
-				}
-				near(t, "window", o.Windows[k][i], want, 1e-4)
+				want[which][l] += conformal * miss
 			}
+		}
+		for l := range regressed {
+			near(t, "shift of the value's quantile", point.shifts[l], want[0][l], 1e-9)
+			near(t, "shift of the window maximum's", window.shifts[l], want[1][l], 1e-9)
 		}
 	}
 }
 
-// slowQuantile places tau among the newest errors around v.
-func slowQuantile(h *past.History, v float64, errors []float64, keep int, tau float64) float64 {
-	if len(errors) == 0 {
-		return v
+// Sizes of errors are plain means of little and fading ones of much, and a time of day seldom seen counts little.
+func TestSizes(t *testing.T) {
+	var s size
+	for i, e := range []float64{3, -1, 2, -6} { // At slots 0, 1, 0, 1 of 48, each its own time of day.
+		s.learn(e, int64(i%2), 48, 1000)
 	}
-	sorted := slices.Clone(errors[max(len(errors)-keep, 0):])
-	slices.Sort(sorted)
-	rank := min(max(tau*float64(len(sorted)+1)-1, 0), float64(len(sorted)-1))
-	low, share := math.Modf(rank)
-	q := sorted[int(low)]
-	if share > 0 {
-		q += share * (sorted[int(low)+1] - q)
+	near(t, "usual", float64(s.usual.value), 3, 1e-6) // (3+1+2+6)/4.
+	// The newest 48/12 = 4 errors have a memory of 4, not yet full: their mean too.
+	near(t, "just now", float64(s.justNow.value), 3, 1e-6)
+	near(t, "first", s.at(0, 48), (2*2.5+3*3)/5, 1e-6)
+	near(t, "second", s.at(1, 48), (2*3.5+3*3)/5, 1e-6)
+	near(t, "never seen", s.at(7, 48), 3, 1e-6)
+	s.learn(7, 2, 48, 4)
+	near(t, "faded", float64(s.usual.value), 4, 1e-6) // 3 + (7-3)/4.
+}
+
+// Errors are remembered for the longest season and no longer.
+func TestResidualsAgo(t *testing.T) {
+	r := newResiduals(shape{seasons: []int{4, 8}})
+	for slot := range int64(30) {
+		e := float64(slot)
+		if slot == 24 {
+			e = math.NaN()
+		}
+		r.note(slot, e)
 	}
-	return h.Clamp(past.Square(past.Root(v) + q))
+	for _, c := range []struct {
+		slot   int64
+		season int
+		want   float64
+	}{
+		{30, 4, 26}, {33, 4, 29}, {34, 4, 0}, {30, 8, 22}, {29, 8, 21}, {28, 8, 0}, {32, 8, 0}, {31, 8, 23},
+	} {
+		near(t, "error", r.ago(29, c.slot, c.season), c.want, 0)
+	}
 }
 
 // The gate opens at no loss against the best naive model and closes only below -hysteresis.

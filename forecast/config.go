@@ -100,3 +100,6 @@ func (c *Config) shape() shape {
 	s.memory = max(long, 7*short)
 	return s
 }
+
+// solving is the number of steps from one solution of a regression to the next: an hour of a day, and at least six steps.
+func (s shape) solving() int { return max(s.seasons[0]/24, 6) }

@@ -114,7 +114,7 @@ func (f *Forecaster) advance(slot int64, v float64) {
 			f.mixes[lead-1].learn(f.forecasts(at, lead), f.mixed[at][lead-1], v)
 		}
 	}
-	f.errors.learn(h, f.issued)
+	f.errors.learn(h)
 	f.gate.learn(h, f.errors.kept(slot))
 	if h.Steps() == f.shape.settled() {
 		f.errors.forget()
@@ -129,7 +129,7 @@ func (f *Forecaster) advance(slot int64, v float64) {
 	for lead := 1; lead <= f.shape.lead; lead++ {
 		f.mixed[at][lead-1] = f.mixes[lead-1].mix(f.forecasts(at, lead))
 	}
-	f.errors.fill(h, f.mixed[at], f.points, f.windows)
+	f.errors.fill(h, f.mixed[at], f.paths[at], f.points, f.windows)
 	f.gate.issue(h, f.paths[at], f.windows[(f.shape.lead-1)*len(levels)+upper])
 }
 
@@ -139,14 +139,6 @@ func (f *Forecaster) forecasts(at, lead int) []float64 {
 		f.column[i] = path[lead-1]
 	}
 	return f.column
-}
-
-// issued returns the mixed path that was issued ago steps, at most the lead, before the newest; nil if there was none.
-func (f *Forecaster) issued(ago int) []float64 {
-	if ago >= f.history.Steps() {
-		return nil
-	}
-	return f.mixed[(f.history.Steps()-ago)%f.shape.lead]
 }
 
 // Outlook returns the forecast as of the newest step. Before the first value it has no points and is warming up.

@@ -319,3 +319,38 @@ func TestUpdateAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations an update", got)
 	}
 }
+
+// A peak of a third of every season, nearly the same each time: the window's quantile jumps to it as soon as it is within the lead,
+// not before, and is trusted. This is what the end-to-end test scales a real Deployment by.
+func TestSeesAPeriodicPeakComing(t *testing.T) {
+	const season, lead, first, last = 24, 8, 12, 19 // Steps of 2 s: a day of 48 s, the peak from 24 s to 40 s.
+	values := make([]float64, 30*season)
+	for i := range values {
+		base := 150.
+		if at := i % season; at >= first && at <= last {
+			base = 950
+		}
+		for _, second := range []float64{0, .5, 1, 1.5} {
+			values[i] += base * (1 + .03*math.Sin(1.31*(2*float64(i)+second))) / 4
+		}
+	}
+	config := Config{Step: 2 * time.Second, Lead: lead * 2 * time.Second, Seasons: []time.Duration{season * 2 * time.Second}}
+	for i, o := range play(t, config, monday, values) {
+		if i < 20*season {
+			continue
+		}
+		got, err := o.Window(config.Lead, .9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inside := i%season >= first-lead && i%season < last // The peak is among the next eight, or goes on.
+		switch {
+		case !o.State.Trusted():
+			t.Errorf("slot %d: %+v", i, o.State)
+		case inside && (got < 920 || got > 1050):
+			t.Errorf("slot %d of the season: %.0f, want about 950", i%season, got)
+		case !inside && got > 250:
+			t.Errorf("slot %d of the season: %.0f, want about 155", i%season, got)
+		}
+	}
+}

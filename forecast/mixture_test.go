@@ -30,14 +30,14 @@ func walkLoad(random *rand.Rand, n, season int, holes float64) []float64 {
 }
 
 // mixedSlowly computes ML-Poly's mixture from everything that ever happened.
-func mixedSlowly(forecasts []float64, log []mixed, fade float64) float64 {
+func mixedSlowly(forecasts []float64, log []mixed, tau, fade float64) float64 {
 	regret, squares, bound := make([]float64, len(forecasts)), make([]float64, len(forecasts)), 0.
 	for n, l := range log {
 		slope := 0.
 		if l.mixed > l.came {
-			slope = .5
+			slope = 1 - tau
 		} else if l.mixed < l.came {
-			slope = -.5
+			slope = -tau
 		}
 		for i, v := range l.forecasts {
 			if math.IsNaN(v) {
@@ -77,8 +77,8 @@ type mixed struct {
 
 func TestMixtureAgainstItsDefinition(t *testing.T) {
 	random := rand.New(rand.NewPCG(13, 14))
-	for range 10 {
-		m := newMixture(4, .5, 20)
+	for _, tau := range []float64{.5, .5, .5, .9, .9, .1} {
+		m := newMixture(4, tau, 20)
 		var log []mixed
 		for range 80 {
 			came := float64(random.IntN(4)) // Ties with the mixture happen.
@@ -87,7 +87,7 @@ func TestMixtureAgainstItsDefinition(t *testing.T) {
 				forecasts[3] = came
 			}
 			got := m.mix(forecasts)
-			near(t, "mixture", got, mixedSlowly(forecasts, log, m.fade), 1e-9)
+			near(t, "mixture", got, mixedSlowly(forecasts, log, tau, m.fade), 1e-9)
 			m.learn(forecasts, got, came)
 			log = append(log, mixed{forecasts, got, came})
 		}

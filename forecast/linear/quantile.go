@@ -1,0 +1,83 @@
+package linear
+
+import "math"
+
+// Features is the number of features of a Quantile.
+const Features = 11
+
+// level is the residual below which a sample weighs no more, in units of its scale: smaller ones make quantiles too narrow
+// when learnt recursively, larger ones too wide.
+const level = .5
+
+// Quantile is recursive linear quantile regression with forgetting. Each sample takes one step of the majorisation of Hunter & Lange
+// (2000, "Quantile regression via an MM algorithm", eq. 8), whose quadratic is that of a weighted least squares
+// problem: A += w x x', b += w x y + (2 tau - 1) x with w = 1/max(|y - x'c|, .5). Samples are expected in units of a scale that does
+// not depend on the regression itself, which else feeds on its own mistakes. Towards a prior it is drawn by pseudo-observations.
+type Quantile struct {
+	tau    float64
+	memory float64
+	n      float64
+	weight float64
+	a      [Features * (Features + 1) / 2]float32
+	b      [Features]float32
+	c      [Features]float32
+	prior  [Features]float32
+}
+
+// NewQuantile returns a regression of the quantile tau that believes the prior; memory is in samples.
+func NewQuantile(tau, memory float64, prior [Features]float32) Quantile {
+	return Quantile{tau: tau, memory: memory, c: prior, prior: prior}
+}
+
+// Learn takes one sample, in units of its scale; none of it may be NaN.
+func (q *Quantile) Learn(x *[Features]float32, y float64) {
+	rho := Forget(q.n, q.memory)
+	q.n++
+	q.weight = rho*q.weight + 1
+	w := 1 / max(math.Abs(y-q.Predict(x)), level)
+	fade, push, k := float32(rho), float32(w*y+2*q.tau-1), 0
+	for i, xi := range x {
+		wx := float32(w) * xi
+		row := q.a[k : k+i+1]
+		for j := range row {
+			row[j] = fade*row[j] + wx*x[j]
+		}
+		q.b[i] = fade*q.b[i] + push*xi
+		k += i + 1
+	}
+}
+
+// Solve brings the coefficients up to date; penalty is in pseudo-observations.
+func (q *Quantile) Solve(penalty float64) {
+	if q.weight == 0 {
+		return
+	}
+	var a [len(q.a)]float64
+	var b [Features]float64
+	for i, v := range q.a {
+		a[i] = float64(v)
+	}
+	share := penalty / q.weight
+	for i := range b {
+		at := i * (i + 3) / 2
+		b[i] = float64(q.b[i]) + share*a[at]*float64(q.prior[i])
+		a[at] *= 1 + share
+	}
+	Factor(a[:], Features)
+	Substitute(a[:], b[:])
+	for i, v := range b {
+		q.c[i] = float32(v)
+	}
+}
+
+// Predict returns the quantile in units of the sample's scale.
+func (q *Quantile) Predict(x *[Features]float32) float64 {
+	sum := float32(0)
+	for i, c := range q.c {
+		sum += c * x[i]
+	}
+	return float64(sum)
+}
+
+// Samples returns the number of samples learnt.
+func (q *Quantile) Samples() int { return int(q.n) }

@@ -1,0 +1,84 @@
+package forecast
+
+import "math"
+
+// blocks is the number of parts of the shortest season that have a size of errors each.
+const blocks = 48
+
+// size follows how large the errors of one forecast are, on one scale: their mean absolute value over all of the memory, by time of
+// day, and over the newest part.
+type size struct {
+	usual, lately, justNow mean
+	byTime                 [blocks]mean
+}
+
+// mean is a mean that fades with a memory; of few values it is the plain one.
+type mean struct{ value, count float32 }
+
+func (m *mean) add(v float64, memory float32) {
+	m.count = min(m.count+1, memory)
+	m.value += (float32(v) - m.value) / m.count
+}
+
+const (
+	// shrinkage is the number of visits that a time of day needs to count as much as all times.
+	shrinkage = 3
+	// features of an error's size by their place in what a quantile is regressed on.
+	usually = iota - 1
+	thisTime
+	justNow
+	lately
+	above
+	below
+	rising
+	falling
+	yesterday
+	lastWeek
+	recentTop
+)
+
+func (s *size) learn(e float64, slot int64, season, memory int) {
+	e = math.Abs(e)
+	s.usual.add(e, float32(memory))
+	s.justNow.add(e, float32(max(season/12, 2)))
+	s.lately.add(e, float32(max(season/2, 2)))
+	s.byTime[block(slot, season)].add(e, max(float32(2*memory)/blocks, shrinkage))
+}
+
+func block(slot int64, season int) int { return int(slot % int64(season) * blocks / int64(season)) }
+
+// at returns the mean size at a slot's time of day, drawn towards that of all times.
+func (s *size) at(slot int64, season int) float64 {
+	b := s.byTime[block(slot, season)]
+	n := float64(b.count)
+	return (n*float64(b.value) + shrinkage*float64(s.usual.value)) / (n + shrinkage)
+}
+
+// residuals keeps the newest errors at the longest lead on the root scale, by slot; NaN where unknown.
+type residuals struct {
+	errors  []float32
+	seasons []int
+	size    float64 // Usual size.
+}
+
+func newResiduals(s shape) *residuals {
+	r := &residuals{errors: make([]float32, s.seasons[len(s.seasons)-1]+1), seasons: s.seasons}
+	for i := range r.errors {
+		r.errors[i] = float32(math.NaN())
+	}
+	return r
+}
+
+func (r *residuals) note(slot int64, e float64) { r.errors[slot%int64(len(r.errors))] = float32(e) }
+
+// ago returns the error one season before a slot, at most a season after now; 0 where unknown.
+func (r *residuals) ago(now, slot int64, season int) float64 {
+	at := slot - int64(season)
+	if at < 0 || at > now || now-at >= int64(len(r.errors)) {
+		return 0
+	}
+	if e := float64(r.errors[at%int64(len(r.errors))]); !math.IsNaN(e) {
+		return e
+	}
+	return 0
+}

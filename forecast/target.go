@@ -1,0 +1,238 @@
+package forecast
+
+import (
+	"math"
+
+	"github.com/foresail/foresail/forecast/linear"
+	"github.com/foresail/foresail/forecast/past"
+)
+
+const (
+	regressed = len(levels) - mid // Levels that are regressed: the median and those above it.
+	speakers  = 3                 // Ways to a quantile: regressed on two scales, and the errors' own.
+	byErrors  = 2
+	penalty   = 10  // Pseudo-observations of the prior.
+	conformal = .01 // Step of the last correction, in sizes of an error.
+	drift     = 5   // Its bound.
+	leastSize = .05 // Of the usual size.
+)
+
+// scales are those that errors are measured on.
+var scales = [...]struct{ to, from func(float64) float64 }{
+	{past.Root, past.Square},
+	{plain, plain},
+}
+
+func plain(v float64) float64 { return v }
+
+// normal holds the quantiles of the normal distribution at the regressed levels in units of that at .9, to scale the prior.
+var normal = [regressed]float64{0, .657, 1, 1.283, 1.815}
+
+// target is what quantiles are made of: the value at one lead, or the largest up to it.
+//
+// The error of the forecast, the location, is regressed on how large errors are now, at this time of day and lately, and on
+// what the models disagree on (linear.Quantile, on two scales). These and the quantile of the errors themselves are
+// mixed by their pinball loss, and the result is moved by a tracker until it covers as often as it says (one-sided online conformal
+// prediction: Gibbs & Candes 2021; Angelopoulos, Candes & Tibshirani 2023, the P of their PID).
+type target struct {
+	shape
+	lead      int
+	window    bool
+	errors    *past.Ranked[float32] // Root scale.
+	around    *residuals
+	sizes     [len(scales)]size
+	regressed [regressed][len(scales)]linear.Quantile
+	mixes     [regressed]*mixture
+	shifts    [regressed]float64
+	issues    []issue              // By step modulo the lead.
+	offsets   [len(levels)]float64 // The newest quantiles minus location, on the root scale.
+	learnt    int
+}
+
+// issue is what was said at one step.
+type issue struct {
+	location float64 // NaN where nothing was.
+	size     float64 // On the root scale.
+	scale    [len(scales)]float64
+	features [len(scales)][linear.Features]float32
+	said     [regressed][speakers]float64
+	mixed    [regressed]float64
+	bounds   [regressed]float64
+}
+
+func newTarget(s shape, lead int, window bool, errors int, around *residuals) *target {
+	t := &target{shape: s, lead: lead, window: window, errors: past.NewRanked[float32](errors), around: around, issues: make([]issue, lead)}
+	t.forget()
+	return t
+}
+
+func (t *target) forget() {
+	t.errors.Clear()
+	t.sizes = [len(scales)]size{}
+	for l := range t.regressed {
+		share := float32(normal[l])
+		prior := [linear.Features]float32{usually: .1 * share, thisTime: .6 * share, justNow: .2 * share, lately: .4 * share}
+		for i := range t.regressed[l] {
+			t.regressed[l][i] = linear.NewQuantile(levels[mid+l], float64(2*t.memory), prior)
+		}
+		t.mixes[l] = newMixture(speakers, levels[mid+l], t.memory)
+	}
+	t.shifts = [regressed]float64{}
+	for i := range t.issues {
+		t.issues[i].location = math.NaN()
+	}
+	t.learnt = 0
+}
+
+// came returns the newest outcome, and whether it is known.
+func (t *target) came(h *past.History) (float64, bool) {
+	if t.window {
+		return h.WindowMax(t.lead)
+	}
+	v := h.Back(0)
+	return v, !math.IsNaN(v)
+}
+
+// learn takes the newest step of h; keep tells whether its error is among those kept.
+func (t *target) learn(h *past.History, keep bool) {
+	said := &t.issues[h.Steps()%t.lead]
+	came, ok := t.came(h)
+	known := ok && !math.IsNaN(said.location)
+	if t.lead == t.shape.lead {
+		e := math.NaN()
+		if known {
+			e = past.Root(came) - past.Root(said.location)
+		}
+		t.around.note(h.Slot(), e)
+	}
+	if !known {
+		return
+	}
+	t.learnt++
+	for l := range t.regressed {
+		t.mixes[l].learn(said.said[l][:], said.mixed[l], came)
+		missed := 0.
+		if came > said.bounds[l] {
+			missed = 1
+		}
+		tau := levels[mid+l]
+		t.shifts[l] = min(max(t.shifts[l]+conformal*(missed-(1-tau)), -drift), drift)
+	}
+	for i, scale := range scales {
+		e := scale.to(came) - scale.to(said.location)
+		t.sizes[i].learn(e, h.Slot(), t.seasons[0], t.memory)
+		if said.scale[i] <= 0 {
+			continue
+		}
+		for l := range t.regressed {
+			q := &t.regressed[l][i]
+			q.Learn(&said.features[i], bounded(e/said.scale[i]))
+			if q.Samples() >= t.seasons[0] && (h.Steps()+l)%t.solving() == 0 {
+				q.Solve(penalty)
+			}
+		}
+	}
+	if keep {
+		t.errors.Add(float32(past.Root(came) - past.Root(said.location)))
+	}
+	if t.lead == t.shape.lead {
+		t.around.size = float64(t.sizes[0].usual.value)
+	}
+}
+
+// bounded keeps what is regressed within the range of float32 with room for squares.
+func bounded(v float64) float64 { return min(max(v, -1e6), 1e6) }
+
+// issue says the quantiles of what follows the newest step of h, by the mixed path and the models'.
+func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
+	now := &t.issues[h.Steps()%t.lead]
+	now.location = path[t.lead-1]
+	if t.window {
+		now.location = largest(path[:t.lead])
+	}
+	for i := range scales {
+		t.describe(h, now, i, paths)
+	}
+	root := past.Root(now.location)
+	now.size = t.sizes[0].at(h.Slot()+int64(t.lead), t.seasons[0])
+	for l := range t.regressed {
+		for i, scale := range scales {
+			away := t.regressed[l][i].Predict(&now.features[i]) * now.scale[i]
+			now.said[l][i] = h.Clamp(scale.from(scale.to(now.location) + away))
+		}
+		own := t.errors.Quantile(levels[mid+l])
+		if math.IsNaN(own) {
+			own = 0
+		}
+		now.said[l][byErrors] = h.Clamp(past.Square(root + own))
+		now.mixed[l] = t.mixes[l].mix(now.said[l][:])
+		moved := past.Root(now.mixed[l]) + t.shifts[l]*now.size
+		now.bounds[l] = h.Clamp(past.Square(moved))
+		t.offsets[mid+l] = past.Root(now.bounds[l]) - root
+	}
+	for i := range mid {
+		if t.offsets[i] = t.errors.Quantile(levels[i]); math.IsNaN(t.offsets[i]) {
+			t.offsets[i] = 0
+		}
+	}
+}
+
+// describe gathers the features of what is said now on scale i, in units of the size of errors expected.
+func (t *target) describe(h *past.History, now *issue, i int, paths [][]float64) {
+	to := scales[i].to
+	slot := h.Slot() + int64(t.lead)
+	size := &t.sizes[i]
+	var x [linear.Features]float64
+	x[usually] = float64(size.usual.value)
+	x[thisTime] = size.at(slot, t.seasons[0])
+	x[justNow], x[lately] = float64(size.justNow.value), float64(size.lately.value)
+	scale := max((.1*x[usually]+.6*x[thisTime]+.2*x[justNow]+.4*x[lately])/1.3, leastSize*x[usually])
+	now.scale[i] = scale
+	now.features[i] = [linear.Features]float32{}
+	if !(scale > 0) {
+		return
+	}
+	location := to(now.location)
+	awake := 0.
+	for _, path := range paths {
+		v := path[t.lead-1]
+		if t.window {
+			v = largest(path[:t.lead])
+		}
+		if math.IsNaN(v) {
+			continue
+		}
+		awake++
+		d := to(v) - location
+		x[above] += max(d, 0)
+		x[below] += max(-d, 0)
+	}
+	x[above], x[below] = x[above]/awake, x[below]/awake
+	change := location - to(h.Last())
+	x[rising], x[falling] = max(change, 0), max(-change, 0)
+	x[yesterday] = t.then(h, now, i, t.seasons[0])
+	x[lastWeek] = t.then(h, now, i, t.seasons[len(t.seasons)-1])
+	top := h.Last()
+	for k := range t.shape.lead {
+		if v := h.Back(k); v > top {
+			top = v
+		}
+	}
+	x[recentTop] = to(top) - location
+	for k, v := range x {
+		now.features[i][k] = float32(bounded(v / scale))
+	}
+}
+
+// then returns the error of a season before what is said now, as it would be at today's level and this lead.
+func (t *target) then(h *past.History, now *issue, i, season int) float64 {
+	e := t.around.ago(h.Slot(), h.Slot()+int64(t.lead), season)
+	if e == 0 || !(t.around.size > 0) {
+		return 0
+	}
+	e *= float64(t.sizes[0].usual.value) / t.around.size
+	if i == 0 {
+		return e
+	}
+	return scales[0].from(past.Root(now.location)+e) - now.location
+}
