@@ -22,8 +22,9 @@ type Batch struct {
 
 // Batched returns the query that tells the metric of all objects at once: the same template, in which label!="" stands
 // for the names. If a backend answers it without an error, the samples of any object are the same as in the answer to
-// Render of any names that the object is among. It may fail where a query for some objects would not, because the series
-// of another object collide (as in a division with several series on either side); then those queries can still be asked.
+// Render of any names that the object is among, if that is answered. Either may fail where the other does not, because
+// series of other objects collide, as in a division with several series on both sides; where the batch fails, the query
+// for some objects can still be asked.
 //
 // Its error is ErrExact with the reason where that is not certain for every possible content of the backend, or an
 // error that Render has too.

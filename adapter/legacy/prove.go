@@ -89,23 +89,13 @@ func (p *prover) all(parts ...parser.Expr) kind {
 	return k
 }
 
-// aggregation: a group by the label has elements of one name only.
+// aggregation: a group by the label has elements of one name only, and one by other labels makes an element of none.
 func (p *prover) aggregation(e *parser.AggregateExpr) kind {
-	k, param := p.expr(e.Expr), p.all(e.Param)
-	grouped := slices.Contains(e.Grouping, p.label) != e.Without
-	switch {
-	case k == unknown || param == unknown:
-		return unknown
-	case param != constant:
-		return p.fail("the parameter of %s depends on the objects", e.Op)
-	case k == constant:
-		return constant
-	case !slices.Contains(separableAggregations, e.Op):
+	k := p.all(e.Expr, e.Param) // The parameter is a scalar, so not separate: see scalar in call.
+	if k == separate && !slices.Contains(separableAggregations, e.Op) {
 		return p.fail("%s chooses among series", e.Op)
-	case !grouped:
-		return p.fail("%s does not keep the label %q", e.Op, p.label)
 	}
-	return separate
+	return k
 }
 
 var separableAggregations = []parser.ItemType{
@@ -157,7 +147,8 @@ var elementwise = func() map[string]bool {
 	return set
 }()
 
-// binary: elements that are matched by the label, among others, are of one name on both sides.
+// binary: elements that are matched by the label, among others, are of one name on both sides. One to one, elements that
+// are matched by other labels make an element without the label.
 func (p *prover) binary(e *parser.BinaryExpr) kind {
 	left, right := p.expr(e.LHS), p.expr(e.RHS)
 	m := e.VectorMatching
@@ -167,7 +158,7 @@ func (p *prover) binary(e *parser.BinaryExpr) kind {
 	case left == constant && right == constant:
 		return constant
 	case m == nil || e.LHS.Type() == parser.ValueTypeScalar || e.RHS.Type() == parser.ValueTypeScalar:
-		return separate // Element by element; a scalar that is not constant has failed before, in scalar().
+		return separate // Element by element. The scalar is constant.
 	case m.FillValues.LHS != nil || m.FillValues.RHS != nil:
 		return p.fail("fill makes elements where %s has none", e.Op)
 	}
@@ -182,10 +173,8 @@ func (p *prover) binary(e *parser.BinaryExpr) kind {
 	switch {
 	case slices.Contains(m.Include, p.label):
 		return p.fail("%s takes the label %q from its other side", e.Op, p.label)
-	case matched:
+	case matched, m.Card == parser.CardOneToOne:
 		return separate
-	case m.Card == parser.CardOneToOne:
-		return p.fail("%s does not keep the label %q", e.Op, p.label)
 	case many == separate && one == constant:
 		return separate // Element by element of the many, which keep their labels.
 	}

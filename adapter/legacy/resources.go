@@ -81,7 +81,9 @@ func (q *ResourceQueries) BatchedContainers(namespace string) (Batch, error) {
 }
 
 // BatchedNodes returns the query for all nodes, as Compiled.Batched does.
-func (q *ResourceQueries) BatchedNodes() (Batch, error) { return q.nodes.batched(scope{resource: nodes}) }
+func (q *ResourceQueries) BatchedNodes() (Batch, error) {
+	return q.nodes.batched(scope{resource: nodes})
+}
 
 func (q *ResourceQueries) podScope(namespace string) scope {
 	return scope{resource: pods, namespace: namespace, grouped: []string{q.containerLabel}}
