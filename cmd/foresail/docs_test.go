@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/foresail/foresail/cmd/foresail/app/config"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Every config that the README shows is one that works, as is the one in the manifest.
+func TestDocumentedConfigsAreValid(t *testing.T) {
+	readme := read(t, "../../README.md")
+	found := 0
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readme, -1) {
+		if !strings.Contains(block[1], "query:") {
+			continue // an HPA
+		}
+		found++
+		if _, err := config.Parse("README.md", []byte(unindent(block[1]))); err != nil {
+			t.Errorf("%v", err)
+		}
+	}
+	if found == 0 {
+		t.Error("the README shows no config")
+	}
+	for decoder := yaml.NewDecoder(strings.NewReader(read(t, "../../manifests/foresail.yaml"))); ; {
+		var object struct {
+			Kind string
+			Data map[string]string
+		}
+		if err := decoder.Decode(&object); err != nil {
+			t.Fatalf("the manifest has no ConfigMap: %v", err)
+		}
+		if object.Kind == "ConfigMap" {
+			if _, err := config.Parse("config.yaml", []byte(object.Data["config.yaml"])); err != nil {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+	}
+}
+
+// unindent takes the indentation of a block's first line off all of them: the block stands in a list.
+func unindent(block string) string {
+	indent := block[:len(block)-len(strings.TrimLeft(block, " "))]
+	return strings.ReplaceAll("\n"+block, "\n"+indent, "\n")
+}
+
+// The commands that the README names exist.
+func TestReadmeNamesRealCommands(t *testing.T) {
+	_, help, _ := call(t)
+	for _, name := range regexp.MustCompile("`foresail ([a-z]+)").FindAllStringSubmatch(read(t, "../../README.md"), -1) {
+		if !strings.Contains(help, "\n  "+name[1]+" ") {
+			t.Errorf("the README names foresail %s, which does not exist", name[1])
+		}
+	}
+}
