@@ -111,7 +111,8 @@ func NewCluster(flags *Flags, opts Options) (*Server, error) {
 		return nil, err
 	}
 	prepared := api.PrepareRun()
-	return &Server{url: "https://" + reachable(flags.SecureServing.Listener.Addr()), run: func(ctx context.Context) error {
+	relist := func() error { return listMetrics(api, opts.Provider) }
+	return &Server{url: "https://" + reachable(flags.SecureServing.Listener.Addr()), relist: relist, run: func(ctx context.Context) error {
 		if err := prepared.RunWithContext(ctx); err != nil {
 			return fmt.Errorf("cannot serve the metrics API: %w", err)
 		}

@@ -19,28 +19,45 @@ import (
 // only. And it never fills the aggregated document, which the cluster's aggregator asks for: a group that the document
 // leaves out has no resources to modern clients.
 func completeDiscovery(server *genericapiserver.GenericAPIServer, p provider.MetricsProvider) error {
-	custom := provider.NewCustomMetricResourceLister(p).ListAPIResources()
-	external := provider.NewExternalMetricResourceLister(p).ListAPIResources()
-	if err := addGroup(server, custom, custom2.SchemeGroupVersion, custom1.SchemeGroupVersion); err != nil {
-		return err
+	for _, versions := range groups {
+		if err := addGroup(server, versions); err != nil {
+			return err
+		}
 	}
-	return addGroup(server, external, external1.SchemeGroupVersion)
+	return listMetrics(server, p)
 }
 
-// addGroup writes a group's documents: the one of its versions, of which the first is preferred, and the aggregated one.
-func addGroup(server *genericapiserver.GenericAPIServer, list []metav1.APIResource, versions ...schema.GroupVersion) error {
-	group := metav1.APIGroup{Name: versions[0].Group}
-	for i, gv := range versions {
-		version := metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version}
-		group.Versions = append(group.Versions, version)
-		resources, err := genericapi.ConvertGroupVersionIntoToDiscovery(list)
-		if err != nil {
-			return fmt.Errorf("cannot list %s: %w", gv, err)
+// groups are the versions of the groups, of which the first is preferred.
+var groups = [][]schema.GroupVersion{
+	{custom2.SchemeGroupVersion, custom1.SchemeGroupVersion},
+	{external1.SchemeGroupVersion},
+}
+
+// listMetrics writes the aggregated document of what the provider serves now; all other documents follow by themselves.
+func listMetrics(server *genericapiserver.GenericAPIServer, p provider.MetricsProvider) error {
+	lists := [][]metav1.APIResource{
+		provider.NewCustomMetricResourceLister(p).ListAPIResources(), provider.NewExternalMetricResourceLister(p).ListAPIResources(),
+	}
+	for i, versions := range groups {
+		for j, gv := range versions {
+			resources, err := genericapi.ConvertGroupVersionIntoToDiscovery(lists[i])
+			if err != nil {
+				return fmt.Errorf("cannot list %s: %w", gv, err)
+			}
+			server.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, apidiscovery.APIVersionDiscovery{
+				Version: gv.Version, Resources: withKind(resources, gv), Freshness: apidiscovery.DiscoveryFreshnessCurrent,
+			})
+			server.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(gv), 100, 100*(len(versions)-j))
 		}
-		server.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, apidiscovery.APIVersionDiscovery{
-			Version: gv.Version, Resources: withKind(resources, gv), Freshness: apidiscovery.DiscoveryFreshnessCurrent,
-		})
-		server.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(gv), 100, 100*(len(versions)-i))
+	}
+	return nil
+}
+
+// addGroup writes the document of a group's versions.
+func addGroup(server *genericapiserver.GenericAPIServer, versions []schema.GroupVersion) error {
+	group := metav1.APIGroup{Name: versions[0].Group}
+	for _, gv := range versions {
+		group.Versions = append(group.Versions, metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version})
 	}
 	group.PreferredVersion = group.Versions[0]
 	server.DiscoveryGroupManager.AddGroup(group)

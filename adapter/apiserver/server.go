@@ -31,7 +31,7 @@ import (
 
 // Options are what both kinds of server need.
 type Options struct {
-	// Provider answers the reads and names the metrics for discovery, which must not change.
+	// Provider answers the reads and names the metrics for discovery. Call Relist where it has other metrics.
 	Provider provider.MetricsProvider
 	Logger   *slog.Logger
 	// Ready is asked by /readyz and says what is missing; nil is always ready.
@@ -48,8 +48,9 @@ const (
 
 // Server is a metrics API server that listens already and answers once it runs.
 type Server struct {
-	url string
-	run func(ctx context.Context) error
+	url    string
+	run    func(ctx context.Context) error
+	relist func() error
 }
 
 // URL is the server's address, as in https://127.0.0.1:6443. A server that listens on all addresses gives the one of
@@ -79,7 +80,8 @@ func NewLocal(listener net.Listener, opts Options) (*Server, error) {
 		ReadHeaderTimeout: headerTimeout,
 		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
-	return &Server{url: "http://" + reachable(listener.Addr()), run: func(ctx context.Context) error {
+	relist := func() error { return listMetrics(api, opts.Provider) }
+	return &Server{url: "http://" + reachable(listener.Addr()), relist: relist, run: func(ctx context.Context) error {
 		defer api.Destroy()
 		if _, _, err := prepared.NonBlockingRunWithContext(ctx, 0); err != nil { // hooks only: there is no secure port
 			return fmt.Errorf("cannot start the metrics API: %w", err)
@@ -108,6 +110,9 @@ func serve(ctx context.Context, server *http.Server, listener net.Listener) erro
 	}
 	return err
 }
+
+// Relist writes the documents of discovery that do not follow the provider by themselves.
+func (s *Server) Relist() error { return s.relist() }
 
 // build returns the API server of a config that knows its clients, with all that does not depend on them.
 func build(config *genericapiserver.Config, opts Options) (*genericapiserver.GenericAPIServer, error) {

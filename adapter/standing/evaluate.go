@@ -181,7 +181,7 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 		}
 		e.metrics.evaluated(r.query.Metric, outcome, took)
 		r.result.Store(result)
-		if e.observer != nil {
+		if e.observer != nil && r.name != "" { // without a name of its own a query is of no one metric
 			e.observer.Observe(r.query.Metric, at, result.Points)
 		}
 	}

@@ -20,7 +20,7 @@ type Querier interface {
 	Query(ctx context.Context, promql string, at time.Time) ([]series.Point, error)
 }
 
-// Observer hears of every good evaluation, also of one without points, in the order of their times per metric. The
+// Observer hears of every good evaluation of a Table, also of one without points, in the order of their times per metric. The
 // points are shared and must not be written to.
 type Observer interface {
 	Observe(metric string, at time.Time, points []series.Point)

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,9 @@ import (
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/catalog"
 	"github.com/foresail/foresail/adapter/kube"
+	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
@@ -35,6 +38,18 @@ type Options struct {
 	// Cluster, if set, has the metrics API served in a cluster. Otherwise it is served on Listener, in plain HTTP.
 	Cluster  *apiserver.Flags
 	Listener net.Listener
+	// RelistInterval is how often the metrics of rules and externalRules are searched for, and SeriesMaxAge how old the
+	// last sample of a series may be that makes one. Defaults, those of prometheus-adapter: 10m, and the interval.
+	RelistInterval time.Duration
+	SeriesMaxAge   time.Duration
+	// MaxQueries is how many queries of rules and externalRules are kept fresh at most. Default 10,000.
+	MaxQueries int
+}
+
+func (o *Options) fill() {
+	o.RelistInterval = cmp.Or(o.RelistInterval, 10*time.Minute)
+	o.SeriesMaxAge = cmp.Or(o.SeriesMaxAge, o.RelistInterval)
+	o.MaxQueries = cmp.Or(o.MaxQueries, 10_000)
 }
 
 // App is Foresail, wired and listening, not running yet.
@@ -43,8 +58,11 @@ type App struct {
 	store    *backend.Store // nil where nothing needs it
 	backends map[string]queryable
 	rules    []rules.Rule
+	legacy   legacy.Config
 	tracker  *tracker.Tracker
 	table    *standing.Table
+	demand   *standing.Demand
+	catalog  *catalog.Catalog
 	mapper   *kube.Mapper
 	objects  *kube.Objects // nil without a cluster
 	sources  *collectors.Loop
@@ -55,7 +73,8 @@ type App struct {
 
 // New builds all parts. Everything that can fail fails here: whatever New returns without an error can run.
 func New(o Options) (*App, error) {
-	a := &App{logger: o.Logger, rules: o.Config.Rules, backends: map[string]queryable{}}
+	o.fill()
+	a := &App{logger: o.Logger, rules: o.Config.Rules, legacy: o.Config.Config, backends: map[string]queryable{}}
 	if err := a.wire(o); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -75,6 +94,9 @@ func (a *App) wire(o Options) (err error) {
 	}); err != nil {
 		return fmt.Errorf("cannot set up the queries: %w", err)
 	}
+	if a.demand, err = standing.NewDemand(standing.DemandOptions{Table: a.table, Limit: o.MaxQueries, Registerer: o.Registry}); err != nil {
+		return fmt.Errorf("cannot set up the queries on demand: %w", err)
+	}
 	if err := a.connectSources(o); err != nil {
 		return err
 	}
@@ -82,12 +104,18 @@ func (a *App) wire(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	provider, err := adapter.New(adapter.Options{
+	short, err := adapter.New(adapter.Options{
 		Metrics: servedMetrics(a.rules), Table: a.table, Outlooks: outlooks{a.tracker}, Objects: objects, Registerer: o.Registry,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot set up the metrics API: %w", err)
 	}
+	if a.catalog, err = catalog.New(a.catalogOptions(o, short)); err != nil {
+		return fmt.Errorf("cannot set up the metrics API: %w", err)
+	}
+	provider := catalog.NewProvider(catalog.ProviderOptions{
+		Catalog: a.catalog, Short: short, Demand: a.demand, Objects: objects, Kinds: a.mapper,
+	})
 	if o.Config.Web.Listen != "" {
 		if a.web, err = newWeb(o.Config.Web.Listen, o.Registry, a); err != nil {
 			return err
@@ -134,7 +162,7 @@ func (a *App) Run(outer context.Context) (err error) {
 		err = errors.Join(err, a.close())
 	}()
 	if a.objects != nil {
-		if err := a.objects.Start(ctx, watchedResources(a.rules)...); err != nil {
+		if err := a.objects.Start(ctx, watchedResources(a.rules, a.legacy.Custom)...); err != nil {
 			// A kind that is not installed yet hurts the rules that name it; their reads try again.
 			a.logger.Error("cannot watch some of the cluster's objects; reads that choose among them fail until it works", "err", err)
 		}
@@ -143,6 +171,9 @@ func (a *App) Run(outer context.Context) (err error) {
 	parts.Go(func() { a.mapper.Run(ctx) })
 	parts.Go(func() { a.sources.Run(ctx) })
 	parts.Go(func() { a.table.Run(ctx) })
+	parts.Go(func() { a.demand.Run(ctx) })
+	parts.Go(func() { a.catalog.Run(ctx) })
+	parts.Go(func() { a.relist(ctx) })
 	parts.Go(func() { a.backfill(ctx) })
 	if a.web != nil {
 		parts.Go(func() {
@@ -165,6 +196,11 @@ func (a *App) Ready() error {
 	case <-a.table.Ready():
 	default:
 		return errors.New("the first round of queries is not through")
+	}
+	select {
+	case <-a.catalog.Ready():
+	default:
+		return errors.New("the first search for metrics is not through")
 	}
 	if a.objects != nil && !a.objects.Synced() {
 		return errors.New("the cluster's objects are not listed yet")

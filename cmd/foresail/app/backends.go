@@ -11,10 +11,11 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// queryable is what rules need of a backend: the present, and for forecasts the past.
+// queryable is what rules need of a backend: the present, for forecasts the past, and which series there are.
 type queryable interface {
 	Query(ctx context.Context, promql string, at time.Time) ([]series.Point, error)
 	QueryRange(ctx context.Context, promql string, from, to time.Time, step time.Duration) ([]series.Run, error)
+	Series(ctx context.Context, selector string, since time.Time, each func(series.Key)) error
 }
 
 // openBackends opens what the config's rules and collectors use. The embedded store is opened only if one of them does.
@@ -41,11 +42,17 @@ func (a *App) openBackends(o Options) error {
 	return nil
 }
 
-func (a *App) queries(file *config.File) []standing.Query {
-	timeouts := map[string]time.Duration{}
+// timeouts are those of queries, by backend.
+func timeouts(file *config.File) map[string]time.Duration {
+	of := map[string]time.Duration{}
 	for _, b := range file.Backends {
-		timeouts[b.Name] = b.Prometheus.Timeout
+		of[b.Name] = b.Prometheus.Timeout
 	}
+	return of
+}
+
+func (a *App) queries(file *config.File) []standing.Query {
+	timeouts := timeouts(file)
 	queries := make([]standing.Query, 0, len(a.rules))
 	for _, r := range a.rules {
 		queries = append(queries, standing.Query{

@@ -1,12 +1,15 @@
 package app
 
 import (
+	"context"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/adapter/catalog"
 	"github.com/foresail/foresail/adapter/kube"
+	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 )
 
@@ -33,12 +36,44 @@ func servedMetrics(all []rules.Rule) []adapter.Metric {
 }
 
 // watchedResources are those that selectors choose among: watching them from the start spares their first reader.
-func watchedResources(all []rules.Rule) []schema.GroupResource {
+// Which ones prometheus-adapter's rules describe is found out later, but for the usual.
+func watchedResources(all []rules.Rule, custom []legacy.Rule) []schema.GroupResource {
 	var resources []schema.GroupResource
+	if len(custom) > 0 {
+		resources = append(resources, kube.Pods)
+	}
 	for _, r := range all {
 		if !r.External() && !slices.Contains(resources, r.Resource) {
 			resources = append(resources, r.Resource)
 		}
 	}
 	return resources
+}
+
+// catalogOptions are prometheus-adapter's rules as the catalog sees them.
+func (a *App) catalogOptions(o Options, short *adapter.Provider) catalog.Options {
+	timeouts := timeouts(o.Config)
+	backends := make(map[string]catalog.Backend, len(a.backends))
+	for name, b := range a.backends {
+		backends[name] = catalog.Backend{Querier: b, Finder: b, Timeout: timeouts[name]}
+	}
+	return catalog.Options{
+		Custom: a.legacy.Custom, External: a.legacy.External, Backends: backends,
+		Mapper:   legacy.RESTMapper{Mapper: a.mapper, GroupNames: a.mapper.Groups},
+		Interval: o.RelistInterval, MaxAge: o.SeriesMaxAge, Served: short, Logger: o.Logger, Registerer: o.Registry,
+	}
+}
+
+// relist keeps discovery up with the catalog.
+func (a *App) relist(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.catalog.Changed():
+			if err := a.api.Relist(); err != nil {
+				a.logger.Error("cannot list the metrics that were found", "err", err)
+			}
+		}
+	}
 }
