@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -39,20 +38,19 @@ func (p *Provider) GetMetricByName(
 }
 
 func (p *Provider) valueOf(ctx context.Context, by *plan, name string) (*custom_metrics.MetricValue, error) {
-	r, err := p.ask(ctx, by, func() ([]string, error) { return []string{name}, nil })
+	v, err := p.ask(ctx, by, func() []string { return []string{name} })
 	if err != nil {
 		return nil, err
 	}
-	if drop := by.dropped(r, func(dropped string) bool { return dropped == name }); drop != nil && !by.omits() {
-		return nil, by.unusable(r, drop)
+	if drop := by.dropped(v.Result, func(dropped string) bool { return dropped == name }); drop != nil && !by.omits() {
+		return nil, by.unusable(v.Result, drop)
 	}
-	for _, point := range slices.Backward(r.Points) {
-		if point.Key.Get(by.label) == name {
-			value := by.value(name, point, r)
-			return &value, nil
-		}
+	point, found := v.of(name)
+	if !found {
+		return nil, by.absent(v, " of "+by.entry.Resource.String()+" "+name)
 	}
-	return nil, by.absent(r, " of "+by.entry.Resource.String()+" "+name)
+	value := by.value(name, point, v.Result)
+	return &value, nil
 }
 
 // GetMetricBySelector returns the metric of the live objects that the selector matches and that have a value; an
@@ -83,42 +81,44 @@ func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selec
 	if alive != nil && len(alive) == 0 {
 		return nil, by.unknown("no live %s match the selector %q", by.entry.Resource, selector)
 	}
-	r, err := p.ask(ctx, by, func() ([]string, error) { return slices.Sorted(maps.Keys(alive)), nil })
+	v, err := p.ask(ctx, by, func() []string {
+		if alive == nil {
+			return nil
+		}
+		return slices.Sorted(maps.Keys(alive))
+	})
 	if err != nil {
 		return nil, err
 	}
 	asked := func(name string) bool {
 		_, found := alive[name]
-		return name != "" && (found || alive == nil)
+		return found || alive == nil && name != ""
 	}
-	drop := by.dropped(r, asked)
+	drop := by.dropped(v.Result, asked)
 	if drop != nil && by.NaN == "error" {
-		return nil, by.unusable(r, drop)
+		return nil, by.unusable(v.Result, drop)
 	}
-	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, len(r.Points))}
-	at := make(map[string]int, len(r.Points))
-	for _, point := range r.Points {
-		name := point.Key.Get(by.label)
-		if !asked(name) {
-			continue
+	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, expected(len(v.objects), alive))}
+	for _, o := range v.objects {
+		if asked(o.name) {
+			list.Items = append(list.Items, by.value(o.name, v.Points[o.point], v.Result))
 		}
-		if i, again := at[name]; again {
-			list.Items[i] = by.value(name, point, r)
-			continue
-		}
-		at[name] = len(list.Items)
-		list.Items = append(list.Items, by.value(name, point, r))
 	}
 	switch {
 	case len(list.Items) == 0 && drop != nil:
-		return nil, by.unusable(r, drop)
+		return nil, by.unusable(v.Result, drop)
 	case len(list.Items) == 0:
-		return nil, by.absent(r, " of the "+by.entry.Resource.String()+" asked for")
+		return nil, by.absent(v, " of the "+by.entry.Resource.String()+" asked for")
 	}
-	slices.SortFunc(list.Items, func(a, b custom_metrics.MetricValue) int {
-		return strings.Compare(a.DescribedObject.Name, b.DescribedObject.Name)
-	})
 	return list, nil
+}
+
+// expected is how many objects an answer can have.
+func expected(known int, alive map[string]struct{}) int {
+	if alive == nil {
+		return known
+	}
+	return min(known, len(alive))
 }
 
 // value is one object's answer.

@@ -83,23 +83,16 @@ func (by *plan) unusable(r *standing.Result, drop *standing.Drop) error {
 }
 
 // absent is the error of a result without a sample of what is asked for. It names the first of the causes that hold.
-func (by *plan) absent(r *standing.Result, whose string) error {
-	if len(r.Points)+len(r.Dropped) == 0 {
+func (by *plan) absent(v *view, whose string) error {
+	switch all := len(v.Points) + len(v.Dropped); {
+	case all == 0:
 		return by.unknown("its query returned no data")
+	case len(v.objects) == 0 && len(v.Points) > 0:
+		return by.unknown("none of the %d samples of its query has the label %s, which names the object: keep it in the query",
+			len(v.Points), by.label)
+	default:
+		return by.unknown("none of the %d samples of its query is%s", all, whose)
 	}
-	if by.label != "" {
-		named := 0
-		for _, point := range r.Points {
-			if point.Key.Get(by.label) != "" {
-				named++
-			}
-		}
-		if named == 0 && len(r.Points) > 0 {
-			return by.unknown("none of the %d samples of its query has the label %s, which names the object: keep it in the query",
-				len(r.Points), by.label)
-		}
-	}
-	return by.unknown("none of the %d samples of its query is%s", len(r.Points)+len(r.Dropped), whose)
 }
 
 // unsearched is the error of a metric that is not known while there are rules whose metrics were never found; nil where

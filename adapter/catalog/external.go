@@ -34,18 +34,18 @@ func (p *Provider) GetExternalMetric(
 }
 
 func (p *Provider) externalValues(ctx context.Context, by *plan) (*external_metrics.ExternalMetricValueList, error) {
-	r, err := p.ask(ctx, by, nil)
+	v, err := p.ask(ctx, by, nil)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(r.Dropped) > 0 && (!by.omits() || len(r.Points) == 0):
-		return nil, by.unusable(r, &r.Dropped[0])
-	case len(r.Points) == 0:
-		return nil, by.absent(r, "")
+	case len(v.Dropped) > 0 && (!by.omits() || len(v.Points) == 0):
+		return nil, by.unusable(v.Result, &v.Dropped[0])
+	case len(v.Points) == 0:
+		return nil, by.absent(v, "")
 	}
-	list := &external_metrics.ExternalMetricValueList{Items: make([]external_metrics.ExternalMetricValue, 0, len(r.Points))}
-	for _, point := range r.Points {
-		list.Items = append(list.Items, by.externalValue(point, r))
+	list := &external_metrics.ExternalMetricValueList{Items: make([]external_metrics.ExternalMetricValue, 0, len(v.Points))}
+	for _, point := range v.Points {
+		list.Items = append(list.Items, by.externalValue(point, v.Result))
 	}
 	return list, nil
 }

@@ -54,7 +54,7 @@ type planKey struct {
 	metric, namespace, selector string
 }
 
-// plan is how one metric is read in one namespace by one metric selector. It is immutable.
+// plan is how one metric is read in one namespace by one metric selector. It is immutable but for its view.
 type plan struct {
 	*rule
 	entry    legacy.Entry
@@ -70,6 +70,8 @@ type plan struct {
 	label string
 	// err is the API error of all reads by this plan.
 	err error
+	// view is of the newest result of query that was read.
+	view atomic.Pointer[view]
 }
 
 // maxPlans bounds the plans that are kept, because anybody may ask by any selector. Further ones are made anew for each
@@ -147,30 +149,37 @@ func (p *Provider) fill(made *plan, k planKey) {
 
 // ask returns the newest result by a plan, fresh enough to be served. The names are those of the objects that are read,
 // which are put into the query where it cannot be for all objects, or is refused then; nil where they are not known.
-func (p *Provider) ask(ctx context.Context, by *plan, names func() ([]string, error)) (*standing.Result, error) {
+func (p *Provider) ask(ctx context.Context, by *plan, names func() []string) (*view, error) {
 	if by.err != nil {
 		return nil, by.err
 	}
 	q := by.query
 	if q.Expr != "" {
-		r, err := p.Demand.Get(ctx, q)
-		switch {
-		case err != nil:
-			return nil, by.unknown("%v", err)
-		case by.external || !refused(r.Err):
-			return r, by.fresh(r)
+		r, err := p.get(ctx, by, q)
+		if err == nil {
+			return by.look(r), nil
+		}
+		if by.external || r == nil || !refused(r.Err) {
+			return nil, err
 		}
 	}
-	of, err := names()
-	switch {
-	case err != nil:
-		return nil, err
-	case of == nil:
+	of := names()
+	if of == nil {
 		return nil, by.unknown("its query needs the names of the %s, which are not known without a cluster", by.entry.Resource)
 	}
+	var err error
 	if q.Expr, err = by.compiled.Render(by.entry, by.namespace, of, by.selector); err != nil {
 		return nil, by.unwritten(err)
 	}
+	r, err := p.get(ctx, by, q)
+	if err != nil {
+		return nil, err
+	}
+	return viewOf(r, by.label), nil
+}
+
+// get returns the newest result of a query, with an API error where it is not to be served; nil where there is none.
+func (p *Provider) get(ctx context.Context, by *plan, q standing.Query) (*standing.Result, error) {
 	r, err := p.Demand.Get(ctx, q)
 	if err != nil {
 		return nil, by.unknown("%v", err)

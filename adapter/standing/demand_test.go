@@ -252,6 +252,11 @@ func TestARuleOfManyQueriesIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &backend{answer: failing}
 		d, log, _ := startDemand(t, 100, Options{})
+		failed := func() int {
+			d.evaluator.mu.Lock()
+			defer d.evaluator.mu.Unlock()
+			return len(d.failing)
+		}
 		for i := range 20 {
 			q := query("rule", b)
 			q.Expr = fmt.Sprint(i)
@@ -265,8 +270,8 @@ func TestARuleOfManyQueriesIsLoggedOnce(t *testing.T) {
 		if len(lines) != 2 || !strings.Contains(lines[0], "level=WARN") || !strings.Contains(lines[1], "level=INFO") {
 			t.Errorf("logged:\n%s", log)
 		}
-		if len(d.failing) != 0 {
-			t.Errorf("%d rules fail still", len(d.failing))
+		if n := failed(); n != 0 {
+			t.Errorf("%d rules fail still", n)
 		}
 		// One that is dropped while it fails is not waited for.
 		b.set(failing)
@@ -276,8 +281,8 @@ func TestARuleOfManyQueriesIsLoggedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		if len(d.failing) != 0 {
-			t.Errorf("%d rules fail after all queries were dropped", len(d.failing))
+		if n := failed(); n != 0 {
+			t.Errorf("%d rules fail after all queries were dropped", n)
 		}
 	})
 }
