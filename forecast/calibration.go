@@ -85,6 +85,12 @@ func (c *calibration) forget() {
 	}
 }
 
+// hear notes what another expert says the .9 quantiles are at the longest lead; NaN where it is silent.
+func (c *calibration) hear(point, window float64) {
+	last := len(c.anchors) - 1
+	c.points[last].heard, c.windows[last].heard = point, window
+}
+
 // learn takes the newest step of h.
 func (c *calibration) learn(h *past.History) {
 	keep := c.kept(h.Slot())

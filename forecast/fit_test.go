@@ -143,15 +143,16 @@ func TestFixedParametersHold(t *testing.T) {
 			}
 			return total / count
 		}
-		bank := judge(fresh(config))
-		models, naives := expert.List(s.lead, s.seasons)
+		bank := judge(assemble(config, expert.New(expert.Options{Lead: s.lead, Seasons: s.seasons})))
+		set := expert.New(expert.Options{Lead: s.lead, Seasons: s.seasons})
 		var others []expert.Model
-		for _, m := range models {
+		for _, m := range set.Models {
 			if _, is := m.(*expert.HoltWinters); !is {
 				others = append(others, m)
 			}
 		}
-		tuned := judge(assemble(config, append(others, expert.NewHoltWinters(fitted, s.seasons)), naives))
+		set.Models = append(others, expert.NewHoltWinters(fitted, s.seasons))
+		tuned := judge(assemble(config, set))
 		t.Logf("%s: mean error of the mixture with the bank %.4g, with fitted %+v %.4g", c.trace, bank, fitted, tuned)
 		if bank > 1.05*tuned {
 			t.Errorf("%s: mean error %v with the bank, %v with fitted %+v", c.trace, bank, tuned, fitted)

@@ -18,9 +18,11 @@ type Forecaster struct {
 	shape   shape
 	history *past.History
 	models  []expert.Model
-	mixes   []*mixture // By lead - 1.
+	boosted *expert.Boosted // Among models; nil without trees.
+	mixes   []*mixture      // By lead - 1.
 	errors  *calibration
 	gate    *gate
+	seed    uint64 // Of Spread.
 
 	// What was issued in the newest lead steps, by step modulo the lead.
 	paths [][][]float64 // Of each model.
@@ -29,6 +31,9 @@ type Forecaster struct {
 	column          []float64 // Every model's forecast of one lead.
 	points, windows []float64 // The newest outlook, lead by lead.
 }
+
+// leastSeason is the shortest season that boosted trees are refitted every one of.
+const leastSeason = 6 * time.Hour
 
 // New returns a forecaster that knows nothing yet. Fields of the config that are not set have their defaults; the error names
 // every field that is out of bounds.
@@ -42,24 +47,26 @@ func New(config Config) (*Forecaster, error) {
 
 func fresh(config Config) *Forecaster {
 	s := config.shape()
-	models, naives := expert.List(s.lead, s.seasons)
-	return assemble(config, models, naives)
+	return assemble(config, expert.New(expert.Options{
+		Lead: s.lead, Seasons: s.seasons, Recall: s.recall, Trees: config.Seasons[0] >= leastSeason,
+	}))
 }
 
-func assemble(config Config, models []expert.Model, naives int) *Forecaster {
+func assemble(config Config, set expert.Set) *Forecaster {
 	s := config.shape()
-	f := &Forecaster{config: config, shape: s, history: past.New(s.recall, max(s.lead, 12)), errors: newCalibration(s), models: models}
-	f.gate = newGate(s, config.Step, naives, 2*s.memory/f.errors.stride)
+	f := &Forecaster{config: config, shape: s, history: past.New(s.recall, max(s.lead, 12)), errors: newCalibration(s),
+		models: set.Models, boosted: set.Boosted}
+	f.gate = newGate(s, config.Step, set.Naives, 2*s.memory/f.errors.stride)
 	for range s.lead {
-		f.mixes = append(f.mixes, newMixture(len(models), .5, s.memory))
+		f.mixes = append(f.mixes, newMixture(len(set.Models), .5, s.memory))
 		f.mixed = append(f.mixed, make([]float64, s.lead))
-		paths := make([][]float64, len(models))
+		paths := make([][]float64, len(set.Models))
 		for i := range paths {
 			paths[i] = make([]float64, s.lead)
 		}
 		f.paths = append(f.paths, paths)
 	}
-	f.column = make([]float64, len(models))
+	f.column = make([]float64, len(set.Models))
 	f.points = make([]float64, s.lead*len(levels))
 	f.windows = make([]float64, s.lead*len(levels))
 	return f
@@ -83,7 +90,9 @@ func (f *Forecaster) Step(closed series.Sample) error {
 			return fmt.Errorf("grid value that ends at %v, newest at %v: %w", closed.Time.UTC(), f.end(), ErrPast)
 		}
 		if slot-f.history.Slot() > int64(f.shape.recall) {
+			seed := f.seed
 			*f = *fresh(f.config)
+			f.Spread(seed)
 		}
 	}
 	if missing(closed.Value) {
@@ -107,6 +116,7 @@ func (f *Forecaster) end() time.Time { return slotEnd(f.history.Slot(), f.config
 // advance is one step: score what was forecast for it, learn it, forecast anew.
 func (f *Forecaster) advance(slot int64, v float64) {
 	h := f.history
+	f.Refit()
 	h.Push(slot, v)
 	if !math.IsNaN(v) {
 		for lead := 1; lead <= min(f.shape.lead, h.Steps()-1); lead++ {
@@ -129,6 +139,11 @@ func (f *Forecaster) advance(slot int64, v float64) {
 	for lead := 1; lead <= f.shape.lead; lead++ {
 		f.mixed[at][lead-1] = f.mixes[lead-1].mix(f.forecasts(at, lead))
 	}
+	var point, window = math.NaN(), math.NaN()
+	if f.boosted != nil {
+		point, window = f.boosted.Upper()
+	}
+	f.errors.hear(point, window)
 	f.errors.fill(h, f.mixed[at], f.paths[at], f.points, f.windows)
 	f.gate.issue(h, f.paths[at], f.windows[(f.shape.lead-1)*len(levels)+upper])
 }
@@ -159,4 +174,22 @@ func (f *Forecaster) Outlook() Outlook {
 	o.Points, o.Windows = rows[:f.shape.lead:f.shape.lead], rows[f.shape.lead:]
 	o.State = f.gate.state(f.history, o.Issued)
 	return o
+}
+
+// Refit does what is due once a season and takes longer than an update, some 30 to 60 ms: it fits the boosted trees anew to what
+// came before the newest step, that included. Whoever has time between two steps may call it; else the next step does, and all
+// outlooks are the same either way.
+func (f *Forecaster) Refit() {
+	if f.boosted != nil {
+		f.boosted.Refit(f.history)
+	}
+}
+
+// Spread moves the refits within the season by a seed, such as a hash of the series' name, so that those of many series do not
+// all fall due at once.
+func (f *Forecaster) Spread(seed uint64) {
+	f.seed = seed
+	if f.boosted != nil {
+		f.boosted.Spread(seed)
+	}
 }

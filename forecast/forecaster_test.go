@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/foresail/foresail/forecast/expert"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -42,16 +43,21 @@ func same(a, b Outlook) bool {
 
 func TestTheFutureChangesNothingEarlier(t *testing.T) {
 	random := rand.New(rand.NewPCG(19, 20))
-	values := walkLoad(random, 1500, 24, .05)
-	whole := play(t, short, monday, values)
-	for _, cut := range []int{1, 40, 49, 337, 700, 1400} {
-		other := append([]float64(nil), values...)
-		for i := cut; i < len(other); i++ {
-			other[i] = 1e6 * random.ExpFloat64()
-		}
-		for i, o := range play(t, short, monday, other)[:cut] {
-			if !same(o, whole[i]) {
-				t.Fatalf("noise from step %d on changed step %d", cut, i)
+	for _, c := range []struct {
+		config Config
+		cuts   []int
+	}{{short, []int{1, 40, 49, 337, 700, 1400}}, {hourly, []int{49, 337, 500}}} {
+		values := walkLoad(random, c.cuts[len(c.cuts)-1]+100, 24, .05)
+		whole := play(t, c.config, monday, values)
+		for _, cut := range c.cuts {
+			other := append([]float64(nil), values...)
+			for i := cut; i < len(other); i++ {
+				other[i] = 1e6 * random.ExpFloat64()
+			}
+			for i, o := range play(t, c.config, monday, other)[:cut] {
+				if !same(o, whole[i]) {
+					t.Fatalf("noise from step %d on changed step %d", cut, i)
+				}
 			}
 		}
 	}
@@ -307,16 +313,27 @@ func TestCoverage(t *testing.T) {
 
 func TestUpdateAllocatesNothing(t *testing.T) {
 	values := walkLoad(rand.New(rand.NewPCG(33, 34)), 2000, 24, 0)
-	f, err := New(short)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, v := range values[:1000] { // Past the last seeding, at 29 seasons of 24.
-		f.advance(int64(i), v)
-	}
-	next := 1000
-	if got := testing.AllocsPerRun(900, func() { f.advance(int64(next), values[next]); next++ }); got != 0 {
-		t.Errorf("%v allocations an update", got)
+	for _, config := range []Config{short, hourly} {
+		f, err := New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range values[:1000] { // Past the last seeding, at 29 seasons of 24.
+			f.advance(int64(i), v)
+		}
+		next := 1000
+		runs := 900
+		if f.boosted != nil {
+			for !f.boosted.Due() {
+				f.advance(int64(next), values[next])
+				next++
+			}
+			f.Refit()
+			runs = 20 // Until the next refit.
+		}
+		if got := testing.AllocsPerRun(runs, func() { f.advance(int64(next), values[next]); next++ }); got != 0 {
+			t.Errorf("%v allocations an update", got)
+		}
 	}
 }
 
@@ -352,5 +369,79 @@ func TestSeesAPeriodicPeakComing(t *testing.T) {
 		case !inside && got > 250:
 			t.Errorf("slot %d of the season: %.0f, want about 155", i%season, got)
 		}
+	}
+}
+
+// hourly has seasons that are worth refits of trees.
+var hourly = Config{Step: time.Hour, Lead: 3 * time.Hour}
+
+// A refit done between two steps and one done by the next step give the same outlooks, and another seed shifts when it is done.
+func TestRefitEarlyOrLate(t *testing.T) {
+	values := walkLoad(rand.New(rand.NewPCG(39, 40)), 400, 24, .02)
+	late := play(t, hourly, monday, values)
+	early, err := New(hourly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shifted, err := New(hourly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shifted.Spread(5)
+	differ := 0
+	for i, v := range values {
+		for _, f := range []*Forecaster{early, shifted} {
+			if err := f.Step(series.Sample{Time: monday.Add(time.Duration(i+1) * time.Hour), Value: v}); err != nil {
+				t.Fatal(err)
+			}
+			f.Refit()
+		}
+		if !same(early.Outlook(), late[i]) {
+			t.Fatalf("step %d differs", i)
+		}
+		if !same(shifted.Outlook(), late[i]) {
+			differ++
+		}
+	}
+	if differ == 0 {
+		t.Error("a seed makes no difference")
+	}
+}
+
+// Trees see what no other model does: here the load jumps by 40 for an hour exactly two hours after a spike, which comes at random.
+func TestTreesPay(t *testing.T) {
+	random := rand.New(rand.NewPCG(41, 42))
+	values := make([]float64, 60*24)
+	spike := make([]bool, len(values))
+	for i := range values {
+		values[i] = 100 + random.NormFloat64()
+		if spike[i] = random.IntN(10) == 0; spike[i] {
+			values[i] += 20
+		}
+		if i >= 2 && spike[i-2] {
+			values[i] += 40
+		}
+	}
+	config := Config{Step: time.Hour, Lead: 2 * time.Hour}
+	loss := func(f *Forecaster) (total float64) {
+		for i, v := range values {
+			if err := f.Step(series.Sample{Time: monday.Add(time.Duration(i+1) * time.Hour), Value: v}); err != nil {
+				t.Fatal(err)
+			}
+			if i >= 30*24 && i+2 < len(values) {
+				total += math.Abs(values[i+2] - f.points[len(levels)+mid])
+			}
+		}
+		return total
+	}
+	with, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Default()
+	s := config.shape()
+	a, b := loss(with), loss(assemble(config, expert.New(expert.Options{Lead: s.lead, Seasons: s.seasons})))
+	if a > .8*b {
+		t.Errorf("loss %.0f with trees, %.0f without", a, b)
 	}
 }

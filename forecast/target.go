@@ -9,8 +9,9 @@ import (
 
 const (
 	regressed = len(levels) - mid // Levels that are regressed: the median and those above it.
-	speakers  = 3                 // Ways to a quantile: regressed on two scales, and the errors' own.
+	speakers  = 4                 // Ways to a quantile: regressed on two scales, the errors' own, and heard.
 	byErrors  = 2
+	byTrees   = 3
 	penalty   = 10  // Pseudo-observations of the prior.
 	conformal = .01 // Step of the last correction, in sizes of an error.
 	drift     = 5   // Its bound.
@@ -47,6 +48,7 @@ type target struct {
 	issues    []issue              // By step modulo the lead.
 	offsets   [len(levels)]float64 // The newest quantiles minus location, on the root scale.
 	learnt    int
+	heard     float64 // A .9 quantile from elsewhere; NaN where there is none.
 }
 
 // issue is what was said at one step.
@@ -61,7 +63,7 @@ type issue struct {
 }
 
 func newTarget(s shape, lead int, window bool, errors int, around *residuals) *target {
-	t := &target{shape: s, lead: lead, window: window, errors: past.NewRanked[float32](errors), around: around, issues: make([]issue, lead)}
+	t := &target{shape: s, lead: lead, window: window, errors: past.NewRanked[float32](errors), around: around, issues: make([]issue, lead), heard: math.NaN()}
 	t.forget()
 	return t
 }
@@ -165,6 +167,10 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 			own = 0
 		}
 		now.said[l][byErrors] = h.Clamp(past.Square(root + own))
+		now.said[l][byTrees] = math.NaN()
+		if mid+l == upper {
+			now.said[l][byTrees] = t.heard
+		}
 		now.mixed[l] = t.mixes[l].mix(now.said[l][:])
 		moved := past.Root(now.mixed[l]) + t.shifts[l]*now.size
 		now.bounds[l] = h.Clamp(past.Square(moved))

@@ -13,16 +13,32 @@ type Model interface {
 	Path(h *past.History, dst []float64)
 }
 
-// List returns the models for a lead and seasons in steps, the seasons rising; a new one is a file and a line here. The first
-// naives of them are those that the gate measures the mixture against; the first of all repeats the last value. Models further
-// down may read the states of those above: they are to be updated in this order.
-func List(lead int, seasons []int) (models []Model, naives int) {
+// Options say what models are for.
+type Options struct {
+	Lead    int   // Steps.
+	Seasons []int // In steps, rising.
+	Recall  int   // Steps that the history remembers.
+	Trees   bool  // Whether a refit of boosted trees once a season is worth its time.
+}
+
+// Set is a list of models. Models further down may read the states of those above: they are to be updated in this order.
+type Set struct {
+	Models []Model
+	// Naives is how many of the first models the gate measures the mixture against; the first of all repeats the last value.
+	Naives int
+	// Boosted is the one of the models that is to be refitted; nil without trees.
+	Boosted *Boosted
+}
+
+// New lists the models; a new one is a file and a line here.
+func New(o Options) Set {
+	lead, seasons := o.Lead, o.Seasons
 	short, long := seasons[0], seasons[len(seasons)-1]
-	models = append(models, lastValue{})
+	models := []Model{lastValue{}}
 	for _, season := range seasons {
 		models = append(models, seasonAgo(season))
 	}
-	naives = len(models)
+	naives := len(models)
 	models = append(models, newMedian(4*lead), newMedian(short))
 	models = append(models, slotMean{season: short, cycles: 2}, slotMean{season: long, cycles: 4}, slotMean{season: long, cycles: 4, ratio: true})
 	var profiles []*Profile
@@ -45,7 +61,12 @@ func List(lead int, seasons []int) (models []Model, naives int) {
 		hw := NewHoltWinters(p, seasons)
 		bank, models = append(bank, hw), append(models, hw)
 	}
-	return append(models, newRidge(lead, seasons, profiles, bank[0])), naives
+	models = append(models, newRidge(lead, seasons, profiles, bank[0]))
+	if !o.Trees {
+		return Set{Models: models, Naives: naives}
+	}
+	boosted := newBoosted(lead, seasons, bank[0], o.Recall)
+	return Set{Models: append(models, boosted), Naives: naives, Boosted: boosted}
 }
 
 // Anchors returns up to most leads that are spread evenly from 1 to lead, both included; of one it is lead itself.

@@ -171,7 +171,8 @@ func TestSeedsOfAnAdditiveLoad(t *testing.T) {
 // A load with an exact cycle is forecast exactly by every model that knows the cycle, once it has woken.
 func TestModelsOfACycle(t *testing.T) {
 	const short, long, lead = 24, 168, 6
-	models, naives := List(lead, []int{short, long})
+	set := New(Options{Lead: lead, Seasons: []int{short, long}})
+	models, naives := set.Models, set.Naives
 	if naives != 3 {
 		t.Fatalf("%d naive models", naives)
 	}

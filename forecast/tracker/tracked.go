@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"hash/fnv"
 	"math"
 	"time"
 
@@ -28,10 +29,14 @@ func newTracked(key series.Key, spec Spec) (*tracked, error) {
 	if err != nil {
 		return nil, err
 	}
+	name := key.String()
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(name)) // Never fails.
+	f.Spread(hash.Sum64())
 	o := f.Outlook()
 	config := f.Config()
 	return &tracked{
-		key: key, name: key.String(), grid: forecast.NewGrid(config.Step), forecaster: f, outlook: &o,
+		key: key, name: name, grid: forecast.NewGrid(config.Step), forecaster: f, outlook: &o,
 		pending: make([]Due, config.LeadSteps()),
 	}, nil
 }
