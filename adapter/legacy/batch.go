@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
-	kubelabels "k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // ErrExact is the error of a metric that only the query of each read tells, with the names of the objects in it.
@@ -28,8 +28,8 @@ type Batch struct {
 //
 // Its error is ErrExact with the reason where that is not certain for every possible content of the backend, or an
 // error that Render has too.
-func (c *Compiled) Batched(e Entry, namespace string, selector kubelabels.Selector) (Batch, error) {
-	return c.query.batched(scope{series: e.Series, resource: e.Resource, namespace: namespaceOf(e, namespace), selector: selector})
+func (c *Compiled) Batched(e Entry, namespace string, selector labels.Selector) (Batch, error) {
+	return c.query.batched(scopeOf(e, namespace, selector))
 }
 
 // mark is the name of an object that nobody has. It shows in a query where names do.
@@ -63,7 +63,7 @@ var permissive = parser.Options{
 // separable says why the query for all objects may differ from the query for some, or "". The query is the one for the
 // object that mark names.
 func separable(query, label string) string {
-	if label == labels.MetricName {
+	if label == model.MetricNameLabel {
 		return "objects are told by the name of the series, which functions drop"
 	}
 	expr, err := parser.NewParser(permissive).ParseExpr(query)

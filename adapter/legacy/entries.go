@@ -48,64 +48,59 @@ type Entry struct {
 // does not stand for a namespace, node or persistentvolume makes the entry namespaced; as the entry's own label is one
 // of them, that comes to the same for the resources of each.
 func (c *Compiled) Entries(series []Series) ([]Entry, error) {
-	type key struct {
-		schema.GroupResource
-		metric string
-	}
-	type found struct {
-		resource Resource
-		ok       bool
-	}
-	var entries []Entry
+	found := entrySet{at: map[Entry]int{}}
 	var errs []error
-	at := map[key]int{}
-	known := map[string]found{}
+	known := map[string]*Resource{} // Nil for labels that name none.
 	for _, s := range series {
 		metric, ok := c.metric(s.Name)
 		if !ok {
 			continue
 		}
 		for _, label := range s.Labels {
-			f, looked := known[label]
+			resource, looked := known[label]
 			if !looked {
-				var err error
-				if f.resource, f.ok, err = c.labels.resource(label); err != nil {
+				if r, ok, err := c.labels.resource(label); err != nil {
 					errs = append(errs, fmt.Errorf("label %q: %w", label, err))
+				} else if ok {
+					resource = &r
 				}
-				known[label] = f
+				known[label] = resource
 			}
-			if !f.ok {
+			if resource == nil {
 				continue
 			}
-			k := key{f.resource.GroupResource, metric}
-			i, seen := at[k]
-			if !seen {
-				i, at[k] = len(entries), len(entries)
-				entries = append(entries, Entry{Resource: k.GroupResource, Metric: metric, Namespaced: c.labels.namespaced(f.resource)})
-			}
-			entries[i].Series = s.Name
+			found.add(Entry{resource.GroupResource, metric, c.labels.namespaced(resource), s.Name})
 		}
 	}
-	return entries, errors.Join(errs...)
+	return found.entries, errors.Join(errs...)
 }
 
 // ExternalEntries returns the external metrics that the rule serves for the series, as Entries does.
 func (c *Compiled) ExternalEntries(series []Series) []Entry {
-	var entries []Entry
-	at := map[string]int{}
+	found := entrySet{at: map[Entry]int{}}
 	for _, s := range series {
-		metric, ok := c.metric(s.Name)
-		if !ok {
-			continue
+		if metric, ok := c.metric(s.Name); ok {
+			found.add(Entry{Metric: metric, Series: s.Name})
 		}
-		i, seen := at[metric]
-		if !seen {
-			i, at[metric] = len(entries), len(entries)
-			entries = append(entries, Entry{Metric: metric})
-		}
-		entries[i].Series = s.Name
 	}
-	return entries
+	return found.entries
+}
+
+// entrySet holds entries that differ in more than their series, with the last series of each.
+type entrySet struct {
+	entries []Entry
+	at      map[Entry]int // Without the series.
+}
+
+func (s *entrySet) add(e Entry) {
+	key := e
+	key.Series = ""
+	i, seen := s.at[key]
+	if !seen {
+		i = len(s.entries)
+		s.at[key], s.entries = i, append(s.entries, e)
+	}
+	s.entries[i].Series = e.Series
 }
 
 // metric returns the name of the metric that the rule makes of a series; false where its filters refuse it.
@@ -118,7 +113,7 @@ func (c *Compiled) metric(series string) (string, bool) {
 	return c.naming.name(series)
 }
 
-func (m *labelMap) namespaced(r Resource) bool {
+func (m *labelMap) namespaced(r *Resource) bool {
 	if m.exact {
 		return !slices.Contains(rootScoped, r.GroupResource)
 	}

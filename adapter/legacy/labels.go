@@ -67,7 +67,7 @@ func (m *labelMap) resource(label string) (Resource, bool, error) {
 			return r, found, err
 		}
 	}
-	if m.exact || m.pattern.group < 0 {
+	if m.exact || m.pattern.group == 0 {
 		return Resource{}, false, nil
 	}
 	return m.grouped(label)
@@ -127,7 +127,7 @@ func (m *labelMap) label(resource schema.GroupResource) (string, error) {
 type pattern struct {
 	template *template.Template
 	reverse  *regexp.Regexp
-	// group and resource are the groups of the expression, below 0 where it has none.
+	// group and resource are the groups of the expression, 0 where it has none.
 	group, resource int
 }
 
@@ -145,22 +145,18 @@ func newPattern(text string) (*pattern, error) {
 	if p.reverse, err = regexp.Compile("^" + form + "$"); err != nil {
 		return nil, fmt.Errorf("does not make a regular expression to find labels by: %w", err)
 	}
-	p.group, p.resource = lastIndex(p.reverse, "group"), lastIndex(p.reverse, "resource")
-	if p.resource < 0 {
+	for i, name := range p.reverse.SubexpNames() { // The last one of a name counts.
+		switch name {
+		case "group":
+			p.group = i
+		case "resource":
+			p.resource = i
+		}
+	}
+	if p.resource == 0 {
 		return nil, errors.New("does not use <<.Resource>>, by which labels are told apart")
 	}
 	return p, nil
-}
-
-// lastIndex returns the index of the last group of a name, of which an expression may have several, or -1.
-func lastIndex(e *regexp.Regexp, name string) int {
-	names := e.SubexpNames()
-	for i := len(names) - 1; i > 0; i-- {
-		if names[i] == name {
-			return i
-		}
-	}
-	return -1
 }
 
 func (p *pattern) render(r schema.GroupResource) (string, error) {

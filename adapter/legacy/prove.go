@@ -134,7 +134,7 @@ func (p *prover) call(e *parser.Call) kind {
 // depends on that series alone and keeps its labels but for the name. They have one argument that is not constant.
 var elementwise = func() map[string]bool {
 	set := map[string]bool{}
-	for _, name := range strings.Fields(`
+	for name := range strings.FieldsSeq(`
 		abs acos acosh asin asinh atan atanh ceil clamp clamp_max clamp_min cos cosh days_in_month day_of_month day_of_week
 		day_of_year deg exp floor histogram_avg histogram_count histogram_stddev histogram_stdvar histogram_sum hour ln log10
 		log2 minute month rad round sgn sin sinh sort sort_by_label sort_by_label_desc sort_desc sqrt tan tanh timestamp year
@@ -198,12 +198,8 @@ func (p *prover) set(e *parser.BinaryExpr, left, right kind) kind {
 
 // bare tells that an expression is vector(), whose element has no labels.
 func bare(e parser.Expr) bool {
-	for {
-		paren, ok := e.(*parser.ParenExpr)
-		if !ok {
-			break
-		}
-		e = paren.Expr
+	if paren, ok := e.(*parser.ParenExpr); ok {
+		return bare(paren.Expr)
 	}
 	call, ok := e.(*parser.Call)
 	return ok && call.Func.Name == "vector"

@@ -23,10 +23,7 @@ const maxQuery = 1 << 20
 //
 // The values of the result belong to the objects that are named by its label Label(entry.Resource).
 func (c *Compiled) Render(e Entry, namespace string, names []string, selector labels.Selector) (string, error) {
-	if len(names) == 0 {
-		return "", errors.New("cannot write a query for no objects")
-	}
-	return c.query.render(scope{series: e.Series, resource: e.Resource, namespace: namespaceOf(e, namespace), selector: selector}, nameMatcher(names))
+	return c.query.some(scopeOf(e, namespace, selector), names)
 }
 
 // RenderExternal returns the query for an external metric. A nil selector selects everything.
@@ -46,13 +43,6 @@ func (c *Compiled) Label(resource schema.GroupResource) (string, error) {
 	return c.labels.label(resource)
 }
 
-func namespaceOf(e Entry, namespace string) string {
-	if !e.Namespaced {
-		return ""
-	}
-	return namespace
-}
-
 // args is what a template sees. The order of the fields is visible to a template that prints all of it.
 type args struct {
 	Series            string
@@ -70,6 +60,13 @@ type scope struct {
 	selector  labels.Selector
 	// grouped are labels that the result is grouped by after that of the resource.
 	grouped []string
+}
+
+func scopeOf(e Entry, namespace string, selector labels.Selector) scope {
+	if !e.Namespaced {
+		namespace = ""
+	}
+	return scope{series: e.Series, resource: e.Resource, namespace: namespace, selector: selector}
 }
 
 // query is one compiled template for values.
@@ -98,11 +95,16 @@ func parseTemplate(text string) (*template.Template, error) {
 // matcher is the operator and value that choose objects by the label of their resource.
 type matcher struct{ operator, value string }
 
-func nameMatcher(names []string) matcher {
-	if len(names) == 1 {
-		return matcher{"=", names[0]}
+// some returns the query for some objects.
+func (q *query) some(s scope, names []string) (string, error) {
+	switch len(names) {
+	case 0:
+		return "", errors.New("cannot write a query for no objects")
+	case 1:
+		return q.render(s, matcher{"=", names[0]})
+	default:
+		return q.render(s, matcher{"=~", strings.Join(names, "|")})
 	}
-	return matcher{"=~", strings.Join(names, "|")}
 }
 
 func (q *query) render(s scope, m matcher) (string, error) {

@@ -153,9 +153,9 @@ func TestResources(t *testing.T) {
 	query, err = c.Memory.Nodes([]string{"k"})
 	f(query, err, "no label is known to name nodes: add an override for it, or a template")
 	_, err = c.CPU.Containers("n", nil)
-	f("", err, "cannot write a query for no pods")
+	f("", err, "cannot write a query for no objects")
 	_, err = c.CPU.Nodes(nil)
-	f("", err, "cannot write a query for no nodes")
+	f("", err, "cannot write a query for no objects")
 	for want, wrong := range map[string]ResourceRules{
 		"cannot use cpu: containerQuery is no template: template: query:1: unclosed action":          {CPU: ResourceRule{ContainerQuery: "<<"}},
 		"cannot use memory: nodeQuery is no template: template: query:1: unclosed action":            {Memory: ResourceRule{NodeQuery: "<<"}},

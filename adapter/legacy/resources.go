@@ -1,7 +1,6 @@
 package legacy
 
 import (
-	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -53,26 +52,23 @@ func (r ResourceRule) compile(opts Options) (*ResourceQueries, error) {
 	return q, nil
 }
 
-// PodLabel, NodeLabel and ContainerLabel return the labels that name what a sample of the results is of. The last one
-// is "" where the file has none.
-func (q *ResourceQueries) PodLabel() (string, error)  { return q.labels.label(pods) }
+// PodLabel returns the label that names the pod of a sample.
+func (q *ResourceQueries) PodLabel() (string, error) { return q.labels.label(pods) }
+
+// NodeLabel returns the label that names the node of a sample.
 func (q *ResourceQueries) NodeLabel() (string, error) { return q.labels.label(nodes) }
-func (q *ResourceQueries) ContainerLabel() string     { return q.containerLabel }
+
+// ContainerLabel returns the label that names the container of a sample; "" where the file has none.
+func (q *ResourceQueries) ContainerLabel() string { return q.containerLabel }
 
 // Containers returns the query for the containers of some pods of a namespace, at least one.
 func (q *ResourceQueries) Containers(namespace string, names []string) (string, error) {
-	if len(names) == 0 {
-		return "", errors.New("cannot write a query for no pods")
-	}
-	return q.containers.render(q.podScope(namespace), nameMatcher(names))
+	return q.containers.some(q.podScope(namespace), names)
 }
 
 // Nodes returns the query for some nodes, at least one.
 func (q *ResourceQueries) Nodes(names []string) (string, error) {
-	if len(names) == 0 {
-		return "", errors.New("cannot write a query for no nodes")
-	}
-	return q.nodes.render(scope{resource: nodes}, nameMatcher(names))
+	return q.nodes.some(scope{resource: nodes}, names)
 }
 
 // BatchedContainers returns the query for all containers of a namespace, as Compiled.Batched does.

@@ -2,6 +2,7 @@ package legacy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -64,17 +65,11 @@ func (t *Table) External(metric string) (Found, bool) {
 	return f, ok
 }
 
-// All returns all entries, sorted by metric, resource and group.
+// All returns all entries, sorted by metric and resource.
 func (t *Table) All() []Found {
-	all := make([]Found, 0, len(t.found))
-	for _, f := range t.found {
-		all = append(all, f)
-	}
-	slices.SortFunc(all, func(a, b Found) int {
-		return cmp.Or(strings.Compare(a.Metric, b.Metric), strings.Compare(a.Resource.Resource, b.Resource.Resource),
-			strings.Compare(a.Resource.Group, b.Resource.Group))
+	return slices.SortedFunc(maps.Values(t.found), func(a, b Found) int {
+		return cmp.Or(cmp.Compare(a.Metric, b.Metric), cmp.Compare(a.Resource.String(), b.Resource.String()))
 	})
-	return all
 }
 
 // Shadowed returns the entries that are not served because a later rule has them too, in the order of Add.

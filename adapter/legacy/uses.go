@@ -101,17 +101,15 @@ func (u *uses) node(n parse.Node, root bool) {
 		u.field(n, path)
 		return
 	}
+	// Of constants, functions and variables there is nothing to see; variables have been looked at where they were set.
 	switch n := n.(type) {
 	case *parse.PipeNode:
 		for _, c := range n.Cmds {
 			u.command(c, root)
 		}
-	case *parse.CommandNode:
-		u.command(n, root)
 	case *parse.ChainNode:
 		u.node(n.Node, root)
 	}
-	// What is left are constants, functions and variables, whose values have been looked at where they were set.
 }
 
 // command looks at a command, of which index .LabelValuesByName "label" is looked at as a whole.

@@ -130,7 +130,8 @@ func (f *File) validate(report func(field, problem string)) {
 	f.Store.Validate(below(report, "store"))
 	f.Web.validate(below(report, "web"))
 	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
-	f.Config.Validate(known, report)
+	adapter := &f.Config
+	adapter.Validate(known, report)
 	f.Collectors.validate(below(report, "collectors"))
 }
 

@@ -120,6 +120,7 @@ var bad = map[string][]string{
 		`:4: rules[0].interval: 1ms is too short: use 1s or more`,
 		`:7: externalRules[0].maxAge: 1s is shorter than the interval, 15s: a value would be too old before the next one comes`,
 		`:9: externalRules[0].forecast.quantile: 90 is not between 0.5 and 0.99`,
+		`:10: externalRules[0].nan: "zero" is neither omit nor error`,
 	},
 	"rule_strict": {
 		`:2: rules[0].SeriesQuery: unknown key; did you mean "seriesQuery"?`,
@@ -248,13 +249,13 @@ func legacyOfGoodFile(daily, cautious *rules.Forecast) legacy.Config {
 			},
 			Name:         legacy.Name{Matches: "^(.*)_total$", As: "${1}_per_second"},
 			MetricsQuery: "sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)",
-			Backend:      "tenant", Interval: 30 * time.Second, MaxAge: 3 * time.Minute, Forecast: daily,
+			Backend:      "tenant", Interval: 30 * time.Second, MaxAge: 3 * time.Minute, NaN: "error", Forecast: daily,
 		}},
 		External: []legacy.Rule{{
 			SeriesQuery: `queue_depth{name!=""}`, SeriesFilters: []legacy.Filter{{Is: "queue"}},
 			Resources:    legacy.Resources{Template: "<<.Resource>>", Overrides: map[string]legacy.Override{}, Namespaced: &off},
 			MetricsQuery: "sum(<<.Series>>{<<.LabelMatchers>>}) by (name)",
-			Backend:      StoreBackend, Interval: 20 * time.Second, MaxAge: 2 * time.Minute, Forecast: cautious,
+			Backend:      StoreBackend, Interval: 20 * time.Second, MaxAge: 2 * time.Minute, NaN: "omit", Forecast: cautious,
 		}, {Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute}},
 		Resource: &legacy.ResourceRules{CPU: usage, Memory: memory, Window: 3 * time.Minute},
 	}
