@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,10 +28,17 @@ const (
 	syncTimeout = 5 * time.Second
 	// livePods leaves out the pods that will not run again; they keep their labels and, for a while, their metrics.
 	livePods = "status.phase!=Succeeded,status.phase!=Failed"
+	// runningPods leaves out also those whose containers have not started.
+	runningPods = "status.phase=Running"
 )
 
-// Pods is the resource of pods.
-var Pods = schema.GroupResource{Resource: "pods"}
+var (
+	// Pods is the resource of pods.
+	Pods = schema.GroupResource{Resource: "pods"}
+	// RunningPods stands for the pods whose phase is Running, and Nodes for all nodes.
+	RunningPods = schema.GroupResource{Resource: "pods/running"}
+	Nodes       = schema.GroupResource{Resource: "nodes"}
+)
 
 // Options are the collaborators of Objects.
 type Options struct {
@@ -57,7 +66,6 @@ type Objects struct {
 type watch struct {
 	informer   cache.SharedIndexInformer
 	namespaced bool
-	pods       bool
 	deadline   time.Time
 	// failure is the newest error of listing or watching, kept to be told while the watch has no objects yet.
 	failure atomic.Pointer[error]
@@ -113,6 +121,35 @@ func (o *Objects) Synced() bool {
 func (o *Objects) Names(
 	ctx context.Context, resource schema.GroupResource, namespace string, selector labels.Selector,
 ) (map[string]struct{}, error) {
+	found, err := o.known(ctx, resource, namespace)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]struct{}, len(found))
+	for object := range matching(found, selector) {
+		other := object.Namespace != "" && object.Namespace != namespace
+		if !other && (resource != Pods || object.DeletionTimestamp == nil) {
+			names[object.Name] = struct{}{}
+		}
+	}
+	return names, nil
+}
+
+// List returns the names, labels and deletion times of the objects of a namespace, of all for "", that the selector
+// matches, in no order. Pods that are being deleted are among them. They are shared and must not be written to. It
+// waits as Names does.
+func (o *Objects) List(
+	ctx context.Context, resource schema.GroupResource, namespace string, selector labels.Selector,
+) ([]*metav1.PartialObjectMetadata, error) {
+	found, err := o.known(ctx, resource, namespace)
+	if err != nil {
+		return nil, err
+	}
+	return slices.AppendSeq(make([]*metav1.PartialObjectMetadata, 0, len(found)), matching(found, selector)), nil
+}
+
+// known returns the objects of a namespace, of all for "".
+func (o *Objects) known(ctx context.Context, resource schema.GroupResource, namespace string) ([]any, error) {
 	w, err := o.watch(resource)
 	if err != nil {
 		return nil, err
@@ -120,22 +157,25 @@ func (o *Objects) Names(
 	if err := w.wait(ctx, resource); err != nil {
 		return nil, err
 	}
-	if !w.namespaced {
-		namespace = ""
+	if namespace == "" || !w.namespaced {
+		return w.informer.GetIndexer().List(), nil
 	}
 	found, err := w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list %s: %w", resource, err)
 	}
-	names := make(map[string]struct{}, len(found))
-	for _, object := range found {
-		o, isMeta := object.(*metav1.PartialObjectMetadata)
-		if !isMeta || w.pods && o.DeletionTimestamp != nil || !selector.Matches(labels.Set(o.Labels)) {
-			continue
+	return found, nil
+}
+
+func matching(objects []any, selector labels.Selector) iter.Seq[*metav1.PartialObjectMetadata] {
+	return func(yield func(*metav1.PartialObjectMetadata) bool) {
+		for _, object := range objects {
+			o, isMeta := object.(*metav1.PartialObjectMetadata)
+			if isMeta && selector.Matches(labels.Set(o.Labels)) && !yield(o) {
+				return
+			}
 		}
-		names[o.Name] = struct{}{}
 	}
-	return names, nil
 }
 
 // wait returns once the watch has its objects, or an error where that takes too long.
@@ -167,10 +207,14 @@ func (o *Objects) watch(resource schema.GroupResource) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	w = &watch{pods: resource == Pods, namespaced: namespaced, deadline: time.Now().Add(syncTimeout)}
-	var tweak func(*metav1.ListOptions)
-	if w.pods {
-		tweak = func(options *metav1.ListOptions) { options.FieldSelector = livePods }
+	w = &watch{namespaced: namespaced, deadline: time.Now().Add(syncTimeout)}
+	tweak := func(options *metav1.ListOptions) {
+		switch resource {
+		case Pods:
+			options.FieldSelector = livePods
+		case RunningPods:
+			options.FieldSelector = runningPods
+		}
 	}
 	w.informer = metadatainformer.NewFilteredMetadataInformer(o.client, gvr, metav1.NamespaceAll, 0,
 		cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, tweak).Informer()
@@ -209,7 +253,7 @@ func (o *Objects) failed(w *watch, resource schema.GroupResource) cache.WatchErr
 
 // find tells the version under which a resource is served, and whether it is namespaced.
 func (o *Objects) find(resource schema.GroupResource) (schema.GroupVersionResource, bool, error) {
-	if resource == Pods { // without asking the cluster
+	if resource == Pods || resource == RunningPods { // without asking the cluster
 		return Pods.WithVersion("v1"), true, nil
 	}
 	kind, err := o.mapper.KindFor(resource.WithVersion(""))

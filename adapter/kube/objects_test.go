@@ -186,6 +186,50 @@ func TestPodsThatLive(t *testing.T) {
 	}
 }
 
+func TestListTellsLabelsAcrossNamespaces(t *testing.T) {
+	c := newCluster(t)
+	web := map[string]string{"app": "web"}
+	c.objects[podPath] = []map[string]any{
+		object("shop", "w1", web), object("shop", "mail", nil), object("bank", "w1", web, "deletionTimestamp"),
+	}
+	c.objects["/api/v1/nodes"] = []map[string]any{object("", "n1", web)}
+	o := start(t, c, RunningPods)
+	for _, q := range []struct {
+		resource                  schema.GroupResource
+		namespace, selector, want string
+	}{
+		{RunningPods, "shop", "", "shop/mail[] shop/w1[app=web]"},
+		{RunningPods, "", "app=web", "bank/w1[app=web] shop/w1[app=web]"},
+		{RunningPods, "none", "", ""},
+		{Nodes, "", "app=web", "/n1[app=web]"},
+	} {
+		selector, err := labels.Parse(q.selector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := o.List(t.Context(), q.resource, q.namespace, selector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, object := range found {
+			got = append(got, object.Namespace+"/"+object.Name+"["+labels.FormatLabels(object.Labels)+"]")
+		}
+		slices.Sort(got)
+		if text := strings.ReplaceAll(strings.Join(got, " "), "<none>", ""); text != q.want {
+			t.Errorf("%s of %q, %q: %s, want %s", q.resource, q.namespace, q.selector, text, q.want)
+		}
+	}
+	if got := names(t, o, RunningPods, "", ""); got != "" {
+		t.Errorf("names of no namespace: %s", got) // they would be taken for those of any
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.queries, podPath+"?status.phase=Running") {
+		t.Errorf("asked %q: pods that do not run must be left out by the server", c.queries)
+	}
+}
+
 func TestOnlyNamesAndLabelsAreKept(t *testing.T) {
 	c := newCluster(t)
 	c.objects[podPath] = []map[string]any{object("shop", "w1", map[string]string{"app": "web"})}
