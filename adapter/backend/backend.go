@@ -15,11 +15,11 @@ import (
 	"github.com/foresail/foresail/adapter/backend/wire"
 )
 
-// What a backend's errors are made of; see package wire.
-type (
-	Error = wire.Error
-	Kind  = wire.Kind
-)
+// Error is why a backend has no answer; every error of a query is one.
+type Error = wire.Error
+
+// Kind says what kept a backend from answering.
+type Kind = wire.Kind
 
 // The kinds.
 const (
