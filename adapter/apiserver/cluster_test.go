@@ -179,7 +179,7 @@ func TestClusterSaysWhatIsMissing(t *testing.T) {
 		},
 		{[]string{"--kubeconfig=" + good, "--secure-port=0"}, []string{"--secure-port is 0"}},
 		{[]string{"--kubeconfig=" + dead}, []string{"cannot reach the cluster at " + closed.URL, "connection refused"}},
-		{[]string{"--kubeconfig=" + mute}, []string{"cannot reach the cluster at http://" + silent.Addr().String(), "context deadline exceeded"}},
+		{[]string{"--kubeconfig=" + mute}, []string{"cannot reach the cluster at http://" + silent.Addr().String(), "exceeded"}},
 		{
 			[]string{"--kubeconfig=" + kubeconfig(t, denied.URL)},
 			[]string{"cannot set up serving with the cluster at " + denied.URL, "extension-apiserver-authentication"},
