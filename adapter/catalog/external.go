@@ -51,11 +51,8 @@ func (p *Provider) externalValues(ctx context.Context, by *plan) (*external_metr
 }
 
 func (by *plan) externalValue(point series.Point, r *standing.Result) external_metrics.ExternalMetricValue {
-	var set map[string]string
 	pairs := point.Key.Labels()
-	if len(pairs) > 0 || point.Key.Metric != "" {
-		set = make(map[string]string, len(pairs)+1)
-	}
+	set := make(map[string]string, len(pairs)+1)
 	if point.Key.Metric != "" {
 		set["__name__"] = point.Key.Metric
 	}
