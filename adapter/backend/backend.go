@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,9 @@ type Options struct {
 	// Logger may be nil, as may Metrics.
 	Logger  *slog.Logger
 	Metrics *Metrics
+	// Transport, where set, carries a Prometheus' requests in place of what its config says of credentials, headers and
+	// TLS.
+	Transport http.RoundTripper
 }
 
 func (o *Options) fill() {

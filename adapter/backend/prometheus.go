@@ -31,9 +31,12 @@ type Prometheus struct {
 // it can.
 func NewPrometheus(c Config, o Options) (*Prometheus, error) {
 	o.fill()
-	client, err := newHTTPClient(c)
-	if err != nil {
-		return nil, fmt.Errorf("cannot set up backend %q: %w", o.Name, err)
+	client := &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if o.Transport == nil {
+		var err error
+		if client, err = newHTTPClient(c); err != nil {
+			return nil, fmt.Errorf("cannot set up backend %q: %w", o.Name, err)
+		}
 	}
 	address, err := api.NewClient(api.Config{Address: c.URL, Client: client})
 	if err != nil {

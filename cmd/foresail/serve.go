@@ -2,40 +2,109 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/cmd/foresail/app"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 )
 
+// serveFlags are all flags of foresail serve; those of prometheus-adapter are among them.
+type serveFlags struct {
+	path         string
+	debug        bool
+	verbosity    int
+	relist       time.Duration
+	maxAge       time.Duration
+	discovery    time.Duration
+	disableHTTP2 bool
+	prometheus   prometheusFlags
+	cluster      *apiserver.Flags
+}
+
+func (f *serveFlags) add(fs *pflag.FlagSet) {
+	f.cluster = apiserver.NewFlags()
+	f.cluster.AddFlags(fs)
+	f.prometheus.add(fs)
+	addLogFlags(fs, &f.verbosity)
+	fs.StringVar(&f.path, "config", "", "the config file; see foresail check")
+	fs.BoolVar(&f.debug, "debug", false, "log more, also of the Kubernetes libraries")
+	fs.DurationVar(&f.relist, "metrics-relist-interval", 10*time.Minute, "how often the metrics of rules and externalRules are searched for")
+	fs.DurationVar(&f.maxAge, "metrics-max-age", 0,
+		"how old the last sample of a series may be that makes a metric; 0 means the relist interval")
+	fs.DurationVar(&f.discovery, "discovery-interval", 10*time.Minute,
+		"accepted and ignored: the cluster's resources are asked for every ten minutes, and when an unknown one is met")
+	fs.BoolVar(&f.disableHTTP2, "disable-http2", false, "serve HTTP/1.1 only")
+}
+
+// load reads the config file for the flags as they are.
+func (f *serveFlags) load() (*config.File, error) {
+	fallback, err := f.prometheus.backends()
+	if err != nil {
+		return nil, err
+	}
+	file, err := config.Load(f.path, fallback...)
+	if err != nil {
+		return nil, err
+	}
+	c := &file.Collectors
+	rules := len(file.Custom) + len(file.External)
+	if file.Resource != nil {
+		rules++
+	}
+	if rules > 0 && len(file.Backends) == 0 && len(c.Kafka)+len(c.GRPC) == 0 && c.NodeMemory == nil {
+		return nil, fmt.Errorf("%s: its rules have no server to ask: name it with --prometheus-url, or list it under backends", f.path)
+	}
+	return file, nil
+}
+
+// check says what is wrong with the flags themselves.
+func (f *serveFlags) check() error {
+	switch {
+	case f.path == "":
+		return errors.New("name the config file with --config FILE")
+	case f.relist <= 0:
+		return fmt.Errorf("--metrics-relist-interval is %v: give a duration above 0", f.relist)
+	case f.maxAge != 0 && f.maxAge < f.relist:
+		return fmt.Errorf("--metrics-max-age is %v, below --metrics-relist-interval (%v): metrics would come and go", f.maxAge, f.relist)
+	}
+	return nil
+}
+
 func serveCommand(stderr io.Writer) *cobra.Command {
-	var path string
-	var debug bool
-	flags := apiserver.NewFlags()
+	var flags serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve --config FILE",
 		Short: "Serve metrics and forecasts as an aggregated Kubernetes API server",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if path == "" {
-				return usageError{errors.New("name the config file with --config FILE")}
+			if err := flags.check(); err != nil {
+				return usageError{err}
 			}
-			file, err := config.Load(path)
+			file, err := flags.load()
 			if err != nil {
 				return usageError{err}
 			}
 			level := slog.LevelInfo
-			if debug {
+			if flags.debug || flags.verbosity >= verboseQueries {
 				level = slog.LevelDebug
 			}
 			logger := newLogger(stderr, level)
-			a, err := app.New(app.Options{Config: file, Logger: logger, Registry: newRegistry(), Cluster: flags})
+			if flags.disableHTTP2 {
+				flags.cluster.SecureServing.DisableHTTP2Serving = true
+			}
+			a, err := app.New(app.Options{
+				Config: file, Logger: logger, Registry: newRegistry(), Cluster: flags.cluster,
+				RelistInterval: flags.relist, SeriesMaxAge: flags.maxAge,
+			})
 			if err != nil {
 				return err
 			}
@@ -43,9 +112,7 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 			return a.Run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&path, "config", "", "the config file; see foresail check")
-	cmd.Flags().BoolVar(&debug, "debug", false, "log more, also of the Kubernetes libraries")
-	flags.AddFlags(cmd.Flags())
+	flags.add(cmd.Flags())
 	return cmd
 }
 

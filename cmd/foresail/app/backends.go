@@ -22,7 +22,9 @@ type queryable interface {
 func (a *App) openBackends(o Options) error {
 	metrics := backend.NewMetrics(o.Registry)
 	for _, b := range o.Config.Backends {
-		p, err := backend.NewPrometheus(b.Prometheus, backend.Options{Name: b.Name, Logger: o.Logger, Metrics: metrics})
+		p, err := backend.NewPrometheus(b.Prometheus, backend.Options{
+			Name: b.Name, Logger: o.Logger, Metrics: metrics, Transport: b.Transport,
+		})
 		if err != nil {
 			return fmt.Errorf("cannot set up backend %s: %w", b.Name, err)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -38,6 +39,8 @@ type File struct {
 type Backend struct {
 	Name       string         `yaml:"name"`
 	Prometheus backend.Config `yaml:"prometheus"`
+	// Transport is for backends that no file can describe; see backend.Options.
+	Transport http.RoundTripper `yaml:"-"`
 }
 
 // Web is the plain HTTP port: /metrics, /-/healthy, /-/ready and, where the embedded store is used, its /api/v1.
@@ -75,19 +78,27 @@ func (f *File) UsesStore() bool {
 		slices.ContainsFunc(slices.Concat(f.Custom, f.External), func(r legacy.Rule) bool { return r.Backend == StoreBackend })
 }
 
-// Load reads a config file. Mistakes in it are returned as Errors, all at once.
-func Load(path string) (*File, error) {
+// Load reads a config file. Mistakes in it are returned as Errors, all at once. Fallback, where set, is the backend of a
+// file that lists none; it has been validated.
+func Load(path string, fallback ...Backend) (*File, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read config file: %w", err)
 	}
-	return Parse(path, data)
+	return Parse(path, data, fallback...)
 }
 
 // Parse is Load for a file that has been read; the name stands in its errors.
-func Parse(name string, data []byte) (*File, error) {
+func Parse(name string, data []byte, fallback ...Backend) (*File, error) {
 	f := &File{Web: Web{Listen: ":8080"}}
 	doc, errs := Decode(name, data, f)
+	switch {
+	case len(f.Backends) == 0:
+		f.Backends = slices.Clone(fallback)
+	case len(fallback) > 0:
+		errs = append(errs, Error{File: name, Line: doc.Line("backends"), Field: "backends",
+			Problem: "there is a backend by --prometheus-url already: remove that flag or this list"})
+	}
 	if slices.ContainsFunc(errs, func(e Error) bool { return e.Field == "" }) {
 		return nil, errs // Not the file that was meant: what else is wrong with it says nothing.
 	}
