@@ -6,6 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 CONTROLPLANE := test/controlplane
 E2E_ARGS ?=
+ORACLE ?= all
 
 # The race detector needs a C compiler; without one the tests run all the same, and say so.
 CC_FOUND := $(shell command -v $${CC:-gcc} || command -v cc || command -v clang)
@@ -44,6 +45,12 @@ controlplane: build controlplane-build ## Leave a control plane running with For
 e2e: build controlplane-build ## The same binary under a real Kubernetes control plane.
 	go test -count=1 -timeout 20m ./test/e2e/... -e2e $(E2E_ARGS)
 
+.PHONY: oracle
+oracle: build controlplane-build ## Run prometheus-adapter itself beside Foresail and compare; ORACLE=corpus leaves out generated files.
+	cd test/oracle && go build -o bin/prometheus-adapter sigs.k8s.io/prometheus-adapter/cmd/adapter
+	go build -o test/oracle/bin/oraclebackend ./test/oraclebackend
+	cd test/oracle && go test -count=1 -timeout 20m -v . -oracle=$(ORACLE)
+
 .PHONY: bench
 bench: build ## Latency of the metrics API and the packages' micro-benchmarks.
 	go run ./bench/latency
@@ -51,4 +58,4 @@ bench: build ## Latency of the metrics API and the packages' micro-benchmarks.
 
 .PHONY: clean
 clean: ## Remove what was built.
-	rm -rf bin $(CONTROLPLANE)/bin
+	rm -rf bin $(CONTROLPLANE)/bin test/oracle/bin

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/tls"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +21,7 @@ import (
 type cluster struct {
 	dir    string
 	client *http.Client
+	ports  ports
 }
 
 func newCluster(dir string) (*cluster, error) {
@@ -28,7 +31,7 @@ func newCluster(dir string) (*cluster, error) {
 	}
 	// Who the servers are is not what is tested: their ports are picked here.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{identity}, InsecureSkipVerify: true}}
-	return &cluster{dir, &http.Client{Transport: transport, Timeout: 30 * time.Second}}, nil
+	return &cluster{dir: dir, ports: ports{20000 + os.Getpid()%8000}, client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}, nil
 }
 
 // adapter is one metrics API server under test and what it asked the backend.
@@ -37,18 +40,19 @@ type adapter struct {
 	proxy  *proxy
 	client *http.Client
 	base   string
+	// resources tells that the API of CPU and memory is served.
+	resources bool
 }
 
-// startAdapter runs a server with prometheus-adapter's flags, which are Foresail's, too.
-func (c *cluster) startAdapter(name, backend, config, binary string, args ...string) (*adapter, error) {
-	port, err := freePort()
+// startAdapter runs a server with the flags that both have.
+func (c *cluster) startAdapter(name, binary string, proxy *proxy, args ...string) (*adapter, error) {
+	port, err := c.ports.next()
 	if err != nil {
 		return nil, err
 	}
-	a := &adapter{proxy: newProxy(backend), client: c.client, base: fmt.Sprintf("https://127.0.0.1:%d", port)}
+	a := &adapter{proxy: proxy, client: c.client, base: fmt.Sprintf("https://127.0.0.1:%d", port)}
 	kubeconfig := filepath.Join(c.dir, "admin.kubeconfig")
 	a.process, err = start(name, binary, append(args,
-		"--config="+config, "--prometheus-url="+a.proxy.URL, "--metrics-relist-interval=1s", "--metrics-max-age=1h",
 		fmt.Sprintf("--secure-port=%d", port), "--bind-address=127.0.0.1",
 		"--tls-cert-file="+filepath.Join(c.dir, "pki", "foresail-serving.crt"),
 		"--tls-private-key-file="+filepath.Join(c.dir, "pki", "foresail-serving.key"),
@@ -81,7 +85,21 @@ func (a *adapter) ready(limit time.Duration) (ended bool, err error) {
 	return false, fmt.Errorf("%s was not ready within %v:\n%s", a.name, limit, a.tail(20))
 }
 
+// get asks as the administrator. A server that has just started may not have asked for the client's certificate when the
+// connection was made: then it is asked again through another one.
 func (a *adapter) get(path string) (status int, body []byte, err error) {
+	for range 100 {
+		status, body, err = a.once(path)
+		if err != nil || status != http.StatusForbidden || !bytes.Contains(body, []byte("system:anonymous")) {
+			return status, body, err
+		}
+		a.client.CloseIdleConnections()
+		time.Sleep(50 * time.Millisecond)
+	}
+	return status, body, err
+}
+
+func (a *adapter) once(path string) (status int, body []byte, err error) {
 	response, err := a.client.Get(a.base + path)
 	if err != nil {
 		return 0, nil, err

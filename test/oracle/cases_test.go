@@ -18,6 +18,10 @@ type testCase struct {
 	limit int
 	// reads are compared before those that follow from the entries.
 	reads []read
+	// whole tells that nothing can be put before the file's text.
+	whole bool
+	// serves is a metric that is served although a rule is broken.
+	serves string
 	// differs is the difference on purpose that the whole case is about, and label the label that Foresail uses where
 	// prometheus-adapter may use otherLabel.
 	differs, label, otherLabel string
@@ -96,6 +100,10 @@ func faults() []testCase {
 			{API: "custom", Namespace: "shop", Resource: "pods", Metric: "worker_busy", Name: "dead-0"},
 		}},
 		{name: "fault: nothing there", config: "externalRules:" + rule(`queue_depth`, `{namespaced: false}`, `<<.Series>>{<<.LabelMatchers>>} > 1e6`), limit: 4},
+		{name: "fault: a scalar", config: "externalRules:" + rule(`queue_depth`, `{namespaced: false}`, `scalar(sum(<<.Series>>{<<.LabelMatchers>>}))`), limit: 3},
+		{name: "fault: lower case", config: "externalRules:" + rule(`Upper_Case_Total`, `{namespaced: false}`, `<<.Series>>{<<.LabelMatchers>>}`), limit: 2, reads: []read{
+			{API: "external", Namespace: "shop", Metric: "upper_case_total"},
+		}},
 		{name: "fault: root scope", config: "rules:" + rule(`kube_ingressclass_routes`, `{overrides: {ingressclass: {group: networking.k8s.io, resource: ingressclass}}}`, sum) +
 			rule(`node_load1`, `{overrides: {node: {resource: node}}}`, sum), limit: 8, reads: []read{
 			{API: "custom", Namespace: "shop", Resource: "nodes", Metric: "node_load1", Name: "kwok-0"},
@@ -104,7 +112,7 @@ func faults() []testCase {
 		}},
 		{name: "fault: groups with dots", config: "rules:" + rule(`grouped_load`, `{template: "k_<<.Group>>_<<.Resource>>"}`, sum), limit: 12},
 		{name: "fault: one bad seriesQuery", config: "rules:" + aRule + rule(`{`, perPod, sum) + "externalRules:" + anExternalRule, limit: 12},
-		{name: "fault: a resource that is not there", config: "rules:" + aRule + rule(`worker_busy`, `{overrides: {pod: {resource: unicorn}}}`, sum), limit: 6},
+		{name: "fault: a resource that is not there", config: "rules:" + aRule + rule(`worker_busy`, `{overrides: {pod: {resource: unicorn}}}`, sum), serves: "http_requests_total"},
 		{name: "fault: two labels of a resource", config: "rules:" + rule(`up`, `{overrides: {instance: {resource: node}, job: {resource: nodes}}}`, sum),
 			limit: 6, differs: "two-labels", label: "instance", otherLabel: "job"},
 		{name: "fault: a key that is no label", config: "externalRules:" + anExternalRule, reads: []read{
@@ -117,18 +125,23 @@ func faults() []testCase {
 // decoded are files as YAML 1.1 has them, most of which are refused.
 func decoded() []testCase {
 	var cases []testCase
-	add := func(name, config string) { cases = append(cases, testCase{name: "yaml: " + name, config: config, limit: 3}) }
+	add := func(name, config string) {
+		cases = append(cases, testCase{name: "yaml: " + name, config: config, limit: 3})
+	}
+	whole := func(name, config string) {
+		cases = append(cases, testCase{name: "yaml: " + name, config: config, limit: 3, whole: true})
+	}
 	rules := "rules:" + aRule
 	with := func(old, new string) string { return strings.Replace(rules, old, new, 1) }
 	add("empty file", "")
 	add("only a comment", "# nothing\n")
-	add("null", "null\n")
+	whole("null", "null\n")
 	add("empty lists", "rules: []\nexternalRules: []\n")
 	add("null lists", "rules:\nexternalRules:\nresourceRules:\n")
-	add("a list", "- rules\n")
-	add("text", "rules\n")
-	add("two documents", rules+"---\nanything: goes\n")
-	add("two documents, the second broken", rules+"---\n{ [\n")
+	whole("a list", "- rules\n")
+	whole("text", "rules\n")
+	whole("two documents", rules+"---\nanything: goes\n")
+	whole("two documents, the second broken", rules+"---\n{ [\n")
 	add("unknown key", "rulez: []\n")
 	add("unknown key below", with("  resources:", "  resource: 5\n  resources:"))
 	add("key in another case", with("seriesQuery", "seriesquery"))

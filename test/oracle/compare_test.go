@@ -13,10 +13,12 @@ import (
 // onPurpose are the differences that are no faults of Foresail. docs/MIGRATION.md tells users of each.
 var onPurpose = map[string]string{
 	"api-version": "the apiVersion of a core object is v1, not /v1",
+	"case":        "an external metric is found whatever the case of its name: autoscalers ask in lower case",
 	"empty":       "no value at all is an error that says why, not an empty list",
 	"isolation":   "a rule that cannot work hurts only itself: the others are served",
 	"live-pods":   "a selector selects live pods, not those that have failed, succeeded or are being deleted",
 	"negative":    "a negative value is 0: the autoscaler takes negative averages for an overflow",
+	"no-labels":   "an external value without labels has metricLabels {}, also where the query gives a scalar, not null",
 	"not-finite":  "NaN and infinity are no value, not 0 or the smallest integer",
 	"overflow":    "a value above 9.2e15 is 9.2e15, not the remainder of an overflow",
 	"root-scope":  "all cluster-scoped kinds are root scoped, and are also served through a namespace's path, which autoscalers use",
@@ -44,7 +46,19 @@ func (f *findings) onPurpose(id string) {
 	f.counts[id]++
 }
 
-func (f *findings) other(format string, args ...any) { f.others = append(f.others, fmt.Sprintf(format, args...)) }
+// add takes over what another comparison found.
+func (f *findings) add(other findings) {
+	for id, n := range other.counts {
+		for range n {
+			f.onPurpose(id)
+		}
+	}
+	f.others = append(f.others, other.others...)
+}
+
+func (f *findings) other(format string, args ...any) {
+	f.others = append(f.others, fmt.Sprintf(format, args...))
+}
 
 // entries compares what prometheus-adapter lists with what Foresail makes of the same file if it is to be the same.
 func (f *findings) entries(theirs, ours []entry) {
@@ -193,6 +207,10 @@ func (f *findings) replies(r read, theirs, ours reply, asked []asked, dead []str
 	values := valuesOf(asked)
 	mine := slices.Clone(ours.items)
 	for _, t := range theirs.items {
+		if r.API == "external" && t.object == "null" && len(mine) == 1 && mine[0].object == "{}" {
+			f.onPurpose("no-labels")
+			t.object = "{}"
+		}
 		i := slices.IndexFunc(mine, func(m item) bool { return m.object == t.object && m.metric == t.metric })
 		if i < 0 {
 			if id := f.missing(r, t, values, dead); id != "" {
@@ -300,9 +318,13 @@ func describe(items []item) string {
 	if len(items) == 0 {
 		return "no values"
 	}
+	const most = 8
 	var texts []string
-	for _, i := range items {
+	for _, i := range items[:min(len(items), most)] {
 		texts = append(texts, i.object+"="+i.value)
+	}
+	if len(items) > most {
+		texts = append(texts, fmt.Sprintf("and %d more", len(items)-most))
 	}
 	return strings.Join(texts, " ")
 }

@@ -126,12 +126,16 @@ func background(t *testing.T, name, path string, args ...string) *process {
 	return p
 }
 
-// freePort returns a port of the loopback interface that was free a moment ago.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// ports hands out ports of the loopback interface below those that the system gives to connections.
+type ports struct{ last int }
+
+func (p *ports) next() (int, error) {
+	for range 1000 {
+		p.last++
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p.last))
+		if err == nil {
+			return p.last, l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no port below %d is free", p.last)
 }

@@ -49,8 +49,8 @@ type read struct {
 type answer struct {
 	// Refused is why the file cannot be used, and Broken why a rule of it cannot be in this cluster.
 	Refused, Broken string
-	Entries []entry
-	Reads   []queries
+	Entries         []entry
+	Reads           []queries
 }
 
 type entry struct {
@@ -134,7 +134,7 @@ func (r *renderer) answer(ctx context.Context, q request) answer {
 	}
 	a := answer{Entries: append(entriesOf("custom", c.custom.All()), entriesOf("external", c.external.All())...)}
 	for _, one := range q.Reads {
-		made, err := r.read(ctx, c, one)
+		made, err := r.read(ctx, c, one, q.Exact)
 		if err != nil {
 			made.Error = err.Error()
 		}
@@ -207,7 +207,7 @@ func (r *renderer) rule(ctx context.Context, rule legacy.Rule, opts legacy.Optio
 	return compiled, found, err
 }
 
-func (r *renderer) read(ctx context.Context, c *compiled, one read) (queries, error) {
+func (r *renderer) read(ctx context.Context, c *compiled, one read, exact bool) (queries, error) {
 	selector, err := labels.Parse(one.MetricSelector)
 	if err != nil {
 		return queries{}, err
@@ -230,7 +230,7 @@ func (r *renderer) read(ctx context.Context, c *compiled, one read) (queries, er
 	}
 	q := queries{Names: []string{one.Name}}
 	if one.Name == "" || one.API == "resource" { // That API asks for no query about what is not there.
-		if q.Names, err = r.names(ctx, resource, one); err != nil {
+		if q.Names, err = r.names(ctx, resource, one, exact); err != nil {
 			return queries{}, err
 		}
 	}
@@ -285,22 +285,33 @@ func (q *queries) resource(c *legacy.CompiledResources, namespace string) error 
 	return nil
 }
 
-// names lists the objects of a read, in the cluster's order. Of pods the API of CPU and memory regards the running ones.
-func (r *renderer) names(ctx context.Context, resource schema.GroupVersionResource, one read) ([]string, error) {
-	options := metav1.ListOptions{LabelSelector: one.LabelSelector}
+// names lists the objects of a read, in the cluster's order: exactly those that prometheus-adapter means, or the live
+// ones, wherever they are. Of pods the API of CPU and memory regards the running ones.
+func (r *renderer) names(ctx context.Context, resource schema.GroupVersionResource, one read, exact bool) ([]string, error) {
 	var fields []string
-	if one.API == "resource" && resource.Resource == "pods" {
+	switch {
+	case resource.Resource != "pods":
+	case one.API == "resource":
 		fields = append(fields, "status.phase=Running")
+	case !exact:
+		fields = append(fields, "status.phase!=Failed", "status.phase!=Succeeded")
 	}
 	if one.Name != "" {
 		fields = append(fields, "metadata.name="+one.Name)
 	}
-	options.FieldSelector = strings.Join(fields, ",")
+	kind, err := r.mapper.KindFor(resource)
+	if err != nil {
+		return nil, err
+	}
+	mapping, err := r.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return nil, err
+	}
 	var from metadata.ResourceInterface = r.objects.Resource(resource)
-	if one.Namespace != "" {
+	if one.Namespace != "" && (exact || mapping.Scope.Name() == meta.RESTScopeNameNamespace) {
 		from = r.objects.Resource(resource).Namespace(one.Namespace)
 	}
-	list, err := from.List(ctx, options)
+	list, err := from.List(ctx, metav1.ListOptions{LabelSelector: one.LabelSelector, FieldSelector: strings.Join(fields, ",")})
 	if err != nil {
 		return nil, err
 	}

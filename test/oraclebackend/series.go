@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -17,7 +18,7 @@ import (
 const (
 	// step is the time between two samples of a series.
 	step = 15 * time.Second
-	// reach is how far the samples go back and ahead of the start. Samples in the future let the data be written once.
+	// reach is how far the samples go back and ahead of the start, so that the series are found as long as tests run.
 	reach = 2 * time.Hour
 )
 
@@ -77,9 +78,9 @@ func readLine(line string, start time.Time) (series.Run, error) {
 func keyOf(ls labels.Labels) series.Key {
 	var pairs []series.Label
 	ls.Range(func(l labels.Label) {
-		if l.Name != labels.MetricName {
+		if l.Name != model.MetricNameLabel {
 			pairs = append(pairs, series.Label{Name: l.Name, Value: l.Value})
 		}
 	})
-	return series.NewKey(ls.Get(labels.MetricName), pairs...)
+	return series.NewKey(ls.Get(model.MetricNameLabel), pairs...)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,7 +25,8 @@ func serve(ctx context.Context, flags *flag.FlagSet, args []string, in io.Reader
 	if err := flags.Parse(args); err != nil {
 		return flag.ErrHelp
 	}
-	store, err := open(ctx, *file, *dir)
+	now := time.Now()
+	store, err := open(ctx, *file, *dir, now)
 	if err != nil {
 		return err
 	}
@@ -32,7 +35,7 @@ func serve(ctx context.Context, flags *flag.FlagSet, args []string, in io.Reader
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
-	server := &http.Server{Handler: onGrid(store.Handler()), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: pinned(store.Handler(), now), ReadHeaderTimeout: 10 * time.Second}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -47,13 +50,13 @@ func serve(ctx context.Context, flags *flag.FlagSet, args []string, in io.Reader
 	return nil
 }
 
-func open(ctx context.Context, file, dir string) (*backend.Store, error) {
+func open(ctx context.Context, file, dir string, now time.Time) (*backend.Store, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the series: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	runs, err := readSeries(f, time.Now())
+	runs, err := readSeries(f, now)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the series in %q: %w", file, err)
 	}
@@ -65,28 +68,30 @@ func open(ctx context.Context, file, dir string) (*backend.Store, error) {
 	return backend.OpenStore(config, backend.Options{Name: "oracle"})
 }
 
-// onGrid evaluates instant queries at the last time of the samples' grid, so that a range holds the same samples,
-// counted from its end, whenever it is asked for: two adapters that ask one after the other get the same values.
-func onGrid(next http.Handler) http.Handler {
+// pinned evaluates every instant query at one time and tells that it was at the time that was asked for: two adapters that
+// ask one after the other get the same values.
+func pinned(next http.Handler, at time.Time) http.Handler {
+	at = at.Truncate(time.Second)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/api/v1/query" {
-			if err := r.ParseForm(); err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
-				return
-			}
-			at := time.Now()
-			if seconds, err := strconv.ParseFloat(r.Form.Get("time"), 64); err == nil {
-				at = time.UnixMilli(int64(seconds * 1000))
-			} else if parsed, err := time.Parse(time.RFC3339Nano, r.Form.Get("time")); err == nil {
-				at = parsed
-			}
-			r.Form.Set("time", strconv.FormatInt(at.Truncate(step).Unix(), 10))
-			u := *r.URL
-			u.RawQuery = r.Form.Encode()
-			r = r.Clone(r.Context())
-			r.Method, r.URL, r.Body, r.ContentLength = http.MethodGet, &u, http.NoBody, 0
-			r.Form, r.PostForm = nil, nil
+		if r.URL.Path != "/api/v1/query" {
+			next.ServeHTTP(w, r)
+			return
 		}
-		next.ServeHTTP(w, r)
+		if err := r.ParseForm(); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		asked := float64(time.Now().UnixMilli()) / 1000
+		if seconds, err := strconv.ParseFloat(r.Form.Get("time"), 64); err == nil {
+			asked = seconds
+		} else if parsed, err := time.Parse(time.RFC3339Nano, r.Form.Get("time")); err == nil {
+			asked = float64(parsed.UnixMilli()) / 1000
+		}
+		r.Form.Set("time", strconv.FormatInt(at.Unix(), 10))
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, httptest.NewRequestWithContext(r.Context(), http.MethodGet, r.URL.Path+"?"+r.Form.Encode(), http.NoBody))
+		w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(bytes.ReplaceAll(answer.Body.Bytes(), fmt.Appendf(nil, "[%d,", at.Unix()), fmt.Appendf(nil, "[%.3f,", asked)))
 	})
 }
