@@ -44,15 +44,17 @@ type adapter struct {
 	resources bool
 }
 
-// startAdapter runs a server with the flags that both have.
-func (c *cluster) startAdapter(name, binary string, proxy *proxy, args ...string) (*adapter, error) {
+// startAdapter runs a server with prometheus-adapter's flags.
+func (c *cluster) startAdapter(name, backend string, command []string, file, verb string) (*adapter, error) {
 	port, err := c.ports.next()
 	if err != nil {
 		return nil, err
 	}
-	a := &adapter{proxy: proxy, client: c.client, base: fmt.Sprintf("https://127.0.0.1:%d", port)}
+	a := &adapter{proxy: newProxy(backend), client: c.client, base: fmt.Sprintf("https://127.0.0.1:%d", port)}
 	kubeconfig := filepath.Join(c.dir, "admin.kubeconfig")
-	a.process, err = start(name, binary, append(args,
+	a.process, err = start(name, command[0], append(command[1:],
+		"--config="+file, "--prometheus-url="+a.proxy.URL, "--prometheus-verb="+verb, "--prometheus-header="+tenant+"="+name,
+		"--metrics-relist-interval=1s", "--metrics-max-age=1h", "--discovery-interval=1m", "-v=2",
 		fmt.Sprintf("--secure-port=%d", port), "--bind-address=127.0.0.1",
 		"--tls-cert-file="+filepath.Join(c.dir, "pki", "foresail-serving.crt"),
 		"--tls-private-key-file="+filepath.Join(c.dir, "pki", "foresail-serving.key"),

@@ -1,12 +1,11 @@
 package oracle
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -21,8 +20,6 @@ type bench struct {
 	// folder is for config files.
 	folder string
 	seen   map[string]int
-	// flags tells that Foresail has prometheus-adapter's flags. Before it had, files were given the backend.
-	flags bool
 	// pending are what Foresail does not do yet.
 	pending map[string]int
 	// compared are all reads, and answered those of them that prometheus-adapter answers with a value.
@@ -49,13 +46,6 @@ func newBench(t *testing.T) *bench {
 	b := &bench{cluster: c, backend: address, folder: dir, seen: map[string]int{}, pending: map[string]int{}}
 	if err := b.objects(t.Context(), filepath.Join(bin, "kubectl")); err != nil {
 		t.Fatal(err)
-	}
-	if *foresail != "" {
-		help, err := exec.Command(*foresail, "serve", "--help").CombinedOutput()
-		if err != nil {
-			t.Fatalf("cannot run %s: %v: %s", *foresail, err, help)
-		}
-		b.flags = bytes.Contains(help, []byte("--prometheus-url"))
 	}
 	b.render = startRenderer(t, "bin/oraclebackend", filepath.Join(c.dir, "admin.kubeconfig"), address)
 	return b
@@ -84,35 +74,15 @@ func instant(backend, query string) (asked, error) {
 	return asked{query, status, samplesOf(body)}, err
 }
 
-// startTheirs runs prometheus-adapter.
-func (b *bench) startTheirs(config string) (*adapter, error) {
-	p := newProxy(b.backend)
-	return b.startAdapter("prometheus-adapter", "bin/prometheus-adapter", p, sources(config, p)...)
-}
-
-// sources are the flags that say what is served from where. Both search for series so often that starts need not wait.
-func sources(config string, p *proxy) []string {
-	return []string{"--config=" + config, "--prometheus-url=" + p.URL, "--metrics-relist-interval=1s", "--metrics-max-age=1h"}
-}
-
-// startForesail runs Foresail with the same file; nil where only its packages are under test.
-func (b *bench) startForesail(config string) (*adapter, error) {
-	if *foresail == "" {
-		return nil, nil
+// startBoth runs prometheus-adapter and Foresail, if that is under test, with the same command line.
+func (b *bench) startBoth(file, verb string) (theirs, ours *adapter, err error) {
+	if theirs, err = b.startAdapter("prometheus-adapter", b.backend, []string{"bin/prometheus-adapter"}, file, verb); err != nil {
+		return nil, nil, err
 	}
-	p := newProxy(b.backend)
-	args := []string{"serve", "--kubeconfig=" + filepath.Join(b.dir, "admin.kubeconfig")}
-	if b.flags {
-		return b.startAdapter("foresail", *foresail, p, append(args, sources(config, p)...)...)
+	if *foresail != "" {
+		if ours, err = b.startAdapter("foresail", b.backend, []string{*foresail, "serve"}, file, verb); err != nil {
+			return nil, nil, errors.Join(err, theirs.close())
+		}
 	}
-	text, err := os.ReadFile(config)
-	if err != nil {
-		return nil, err
-	}
-	own := config + ".own"
-	head := fmt.Sprintf("backends: [{name: main, prometheus: {url: %q}}]\nweb: {listen: \"\"}\n", p.URL)
-	if err := os.WriteFile(own, append([]byte(head), text...), 0o600); err != nil {
-		return nil, err
-	}
-	return b.startAdapter("foresail", *foresail, p, append(args, "--config="+own)...)
+	return theirs, ours, nil
 }

@@ -18,8 +18,6 @@ type testCase struct {
 	limit int
 	// reads are compared before those that follow from the entries.
 	reads []read
-	// whole tells that nothing can be put before the file's text.
-	whole bool
 	// serves is a metric that is served although a rule is broken.
 	serves string
 	// differs is the difference on purpose that the whole case is about, and label the label that Foresail uses where
@@ -128,20 +126,17 @@ func decoded() []testCase {
 	add := func(name, config string) {
 		cases = append(cases, testCase{name: "yaml: " + name, config: config, limit: 3})
 	}
-	whole := func(name, config string) {
-		cases = append(cases, testCase{name: "yaml: " + name, config: config, limit: 3, whole: true})
-	}
 	rules := "rules:" + aRule
 	with := func(old, new string) string { return strings.Replace(rules, old, new, 1) }
 	add("empty file", "")
 	add("only a comment", "# nothing\n")
-	whole("null", "null\n")
+	add("null", "null\n")
 	add("empty lists", "rules: []\nexternalRules: []\n")
 	add("null lists", "rules:\nexternalRules:\nresourceRules:\n")
-	whole("a list", "- rules\n")
-	whole("text", "rules\n")
-	whole("two documents", rules+"---\nanything: goes\n")
-	whole("two documents, the second broken", rules+"---\n{ [\n")
+	add("a list", "- rules\n")
+	add("text", "rules\n")
+	add("two documents", rules+"---\nanything: goes\n")
+	add("two documents, the second broken", rules+"---\n{ [\n")
 	add("unknown key", "rulez: []\n")
 	add("unknown key below", with("  resources:", "  resource: 5\n  resources:"))
 	add("key in another case", with("seriesQuery", "seriesquery"))

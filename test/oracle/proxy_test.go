@@ -12,6 +12,9 @@ import (
 	"sync"
 )
 
+// tenant is a header that every request must have: both adapters are told to send it.
+const tenant = "X-Scope-OrgID"
+
 // proxy stands between one adapter and the backend and notes what is asked and answered.
 type proxy struct {
 	*httptest.Server
@@ -45,6 +48,10 @@ func newProxy(backend string) *proxy {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if r.Header.Get(tenant) == "" {
+		http.Error(w, "no "+tenant, http.StatusUnauthorized)
 		return
 	}
 	status, body, err := ask(p.backend+r.URL.Path, r.Form.Encode())

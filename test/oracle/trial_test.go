@@ -32,24 +32,20 @@ func (b *bench) compare(c testCase) (f findings, err error) {
 	if c.differs != "" {
 		t.onPurpose(c.differs)
 	}
-	if c.whole && *foresail != "" && !b.flags {
-		b.pending["serve --prometheus-url: files that must not be changed"]++
-		return t.findings, nil
-	}
 	file := filepath.Join(b.folder, "config.yaml")
 	if err := os.WriteFile(file, []byte(c.config), 0o600); err != nil {
 		return f, err
 	}
-	if t.theirs, err = b.startTheirs(file); err != nil {
+	verb := pick(c.random(), []string{http.MethodGet, http.MethodPost})
+	if t.theirs, t.ours, err = b.startBoth(file, verb); err != nil {
 		return f, err
 	}
-	defer func() { err = errors.Join(err, t.theirs.close()) }()
-	if t.ours, err = b.startForesail(file); err != nil {
-		return f, err
-	}
-	if t.ours != nil {
-		defer func() { err = errors.Join(err, t.ours.close()) }()
-	}
+	defer func() {
+		err = errors.Join(err, t.theirs.close())
+		if t.ours != nil {
+			err = errors.Join(err, t.ours.close())
+		}
+	}()
 	err = t.run()
 	return t.findings, err
 }
