@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -89,6 +94,7 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 			if err := flags.check(); err != nil {
 				return usageError{err}
 			}
+			read := flags.contents() // before they are loaded, so that no change is missed
 			file, err := flags.load()
 			if err != nil {
 				return usageError{err}
@@ -109,7 +115,15 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 				return err
 			}
 			logger.Info("serving", "metrics", len(file.Rules), "api", a.URL(), "web", a.WebURL(), "version", version)
-			return a.Run(cmd.Context())
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
+			ctx, stop := context.WithCancel(cmd.Context())
+			var watching sync.WaitGroup
+			defer watching.Wait()
+			defer stop()
+			watching.Go(func() { watch(ctx, watchInterval, read, hangups, flags.contents, func() { _ = a.Reload(flags.load) }) })
+			return a.Run(ctx)
 		},
 	}
 	flags.add(cmd.Flags())

@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,13 +19,10 @@ import (
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/adapter/backend"
-	"github.com/foresail/foresail/adapter/catalog"
 	"github.com/foresail/foresail/adapter/kube"
-	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
-	"github.com/foresail/foresail/collectors"
 	"github.com/foresail/foresail/forecast/tracker"
 )
 
@@ -54,27 +52,38 @@ func (o *Options) fill() {
 
 // App is Foresail, wired and listening, not running yet.
 type App struct {
-	logger   *slog.Logger
-	store    *backend.Store // nil where nothing needs it
-	backends map[string]queryable
-	rules    []rules.Rule
-	legacy   legacy.Config
-	tracker  *tracker.Tracker
-	table    *standing.Table
-	demand   *standing.Demand
-	catalog  *catalog.Catalog
-	mapper   *kube.Mapper
-	objects  *kube.Objects // nil without a cluster
-	sources  *collectors.Loop
-	api      *apiserver.Server
-	web      *web // nil where no port is configured
-	closers  []func() error
+	opts    Options
+	logger  *slog.Logger
+	metrics *backend.Metrics
+	store   *backend.Store // nil where nothing needs it
+	tracker *tracker.Tracker
+	mapper  *kube.Mapper
+	objects *kube.Objects // nil without a cluster
+	alive   adapter.Objects
+	api     *apiserver.Server
+	web     *web // nil where no port is configured
+	closers []func() error
+	reloads *reloads
+
+	// current and sources are what a reload replaces.
+	current atomic.Pointer[generation]
+	sources atomic.Pointer[sources]
+
+	started chan struct{} // closed by Run, which sets ctx before
+	ctx     context.Context
+	parts   sync.WaitGroup
+	// reloading is held while the config is replaced, and over set where it cannot be any more.
+	reloading sync.Mutex
+	over      bool
+
+	mu   sync.Mutex // of past, the rules by name whose past is learnt
+	past map[string]rules.Rule
 }
 
 // New builds all parts. Everything that can fail fails here: whatever New returns without an error can run.
 func New(o Options) (*App, error) {
 	o.fill()
-	a := &App{logger: o.Logger, rules: o.Config.Rules, legacy: o.Config.Config, backends: map[string]queryable{}}
+	a := &App{opts: o, logger: o.Logger, started: make(chan struct{}), past: map[string]rules.Rule{}}
 	if err := a.wire(o); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -83,50 +92,46 @@ func New(o Options) (*App, error) {
 
 // wire is one straight page on purpose: each line uses what the lines above have made.
 func (a *App) wire(o Options) (err error) {
-	if err := a.openBackends(o); err != nil {
+	a.metrics = backend.NewMetrics(o.Registry)
+	if a.reloads, err = newReloads(o.Registry); err != nil {
 		return err
 	}
-	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Registry, Now: time.Now}, a.forecastSpecs()...); err != nil {
+	if err := a.openStore(o.Config); err != nil {
+		return err
+	}
+	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Registry, Now: time.Now}, forecastSpecs(o.Config.Rules)...); err != nil {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
-	if a.table, err = standing.New(standing.Options{
-		Queries: a.queries(o.Config), Observer: a.tracker, Logger: o.Logger, Registerer: o.Registry,
-	}); err != nil {
-		return fmt.Errorf("cannot set up the queries: %w", err)
-	}
-	if a.demand, err = standing.NewDemand(standing.DemandOptions{Table: a.table, Limit: o.MaxQueries, Registerer: o.Registry}); err != nil {
-		return fmt.Errorf("cannot set up the queries on demand: %w", err)
-	}
-	if err := a.connectSources(o); err != nil {
+	if a.alive, err = a.watchObjects(o); err != nil {
 		return err
 	}
-	objects, err := a.watchObjects(o)
+	sources, err := a.connectSources(o.Config.Collectors)
 	if err != nil {
 		return err
 	}
-	short, err := adapter.New(adapter.Options{
-		Metrics: servedMetrics(a.rules), Table: a.table, Outlooks: outlooks{a.tracker}, Objects: objects, Registerer: o.Registry,
-	})
+	a.sources.Store(sources)
+	g, err := a.build(o.Config)
 	if err != nil {
-		return fmt.Errorf("cannot set up the metrics API: %w", err)
+		return err
 	}
-	if a.catalog, err = catalog.New(a.catalogOptions(o, short)); err != nil {
-		return fmt.Errorf("cannot set up the metrics API: %w", err)
+	a.current.Store(g)
+	if err := o.Registry.Register(shown{a}); err != nil {
+		return fmt.Errorf("cannot register the metrics of the config's parts: %w", err)
 	}
-	provider := catalog.NewProvider(catalog.ProviderOptions{
-		Catalog: a.catalog, Short: short, Demand: a.demand, Objects: objects, Kinds: a.mapper,
-	})
 	if o.Config.Web.Listen != "" {
 		if a.web, err = newWeb(o.Config.Web.Listen, o.Registry, a); err != nil {
 			return err
 		}
 		a.closers = append(a.closers, a.web.close)
 	}
-	serving := apiserver.Options{Provider: provider, Logger: o.Logger, Ready: a.Ready}
+	serving := apiserver.Options{Provider: front{a}, Logger: o.Logger, Ready: a.Ready}
 	if o.Cluster != nil {
 		a.api, err = apiserver.NewCluster(o.Cluster, serving)
 	} else {
 		a.api, err = apiserver.NewLocal(o.Listener, serving)
+	}
+	if err == nil {
+		a.reloads.succeeded()
 	}
 	return err
 }
@@ -154,34 +159,32 @@ func (a *App) watchObjects(o Options) (adapter.Objects, error) {
 // stopped earlier, if it did.
 func (a *App) Run(outer context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(outer)
-	defer cancel(nil)
-	var parts sync.WaitGroup
+	a.ctx = ctx
 	defer func() {
 		cancel(nil)
-		parts.Wait()
+		a.reloading.Lock()
+		a.over = true
+		a.reloading.Unlock()
+		a.parts.Wait()
 		err = errors.Join(err, a.close())
 	}()
+	g := a.current.Load()
+	a.watch(g)
 	if a.objects != nil {
-		if err := a.objects.Start(ctx, watchedResources(a.rules, a.legacy.Custom)...); err != nil {
-			// A kind that is not installed yet hurts the rules that name it; their reads try again.
-			a.logger.Error("cannot watch some of the cluster's objects; reads that choose among them fail until it works", "err", err)
-		}
-		parts.Go(a.objects.Wait)
+		a.parts.Go(a.objects.Wait)
 	}
-	parts.Go(func() { a.mapper.Run(ctx) })
-	parts.Go(func() { a.sources.Run(ctx) })
-	parts.Go(func() { a.table.Run(ctx) })
-	parts.Go(func() { a.demand.Run(ctx) })
-	parts.Go(func() { a.catalog.Run(ctx) })
-	parts.Go(func() { a.relist(ctx) })
-	parts.Go(func() { a.backfill(ctx) })
+	a.parts.Go(func() { a.mapper.Run(ctx) })
+	a.sources.Load().start(ctx)
+	a.start(ctx, g)
+	g.parts.Go(func() { a.backfill(g.ctx, g) })
 	if a.web != nil {
-		parts.Go(func() {
+		a.parts.Go(func() {
 			if err := a.web.run(ctx); err != nil {
 				cancel(err)
 			}
 		})
 	}
+	close(a.started)
 	err = a.api.Run(ctx)
 	if err == nil && outer.Err() == nil {
 		err = context.Cause(ctx) // one of the other parts ended all of them
@@ -192,15 +195,8 @@ func (a *App) Run(outer context.Context) (err error) {
 // Ready says what is missing before reads can be answered: every query must have been tried once, and the cluster's
 // objects be known. It does not ask whether a backend answers, or a dead backend would take the API away with it.
 func (a *App) Ready() error {
-	select {
-	case <-a.table.Ready():
-	default:
-		return errors.New("the first round of queries is not through")
-	}
-	select {
-	case <-a.catalog.Ready():
-	default:
-		return errors.New("the first search for metrics is not through")
+	if err := a.current.Load().ready(); err != nil {
+		return err
 	}
 	if a.objects != nil && !a.objects.Synced() {
 		return errors.New("the cluster's objects are not listed yet")
@@ -219,8 +215,8 @@ func (a *App) WebURL() string {
 	return a.web.url()
 }
 
-// Table holds the newest result of every rule.
-func (a *App) Table() *standing.Table { return a.table }
+// Table holds the newest result of every rule of the config in use.
+func (a *App) Table() *standing.Table { return a.current.Load().table }
 
 // Forecasts holds the newest outlook of every series that is forecast.
 func (a *App) Forecasts() *tracker.Table { return a.tracker.Table() }
@@ -228,6 +224,12 @@ func (a *App) Forecasts() *tracker.Table { return a.tracker.Table() }
 // close gives back what New took, in reverse order.
 func (a *App) close() error {
 	var errs []error
+	if g := a.current.Load(); g != nil {
+		errs = append(errs, g.end())
+	}
+	if s := a.sources.Load(); s != nil {
+		errs = append(errs, s.end())
+	}
 	for _, c := range slices.Backward(a.closers) {
 		errs = append(errs, c())
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/foresail/foresail/adapter/backend"
@@ -18,29 +17,17 @@ type queryable interface {
 	Series(ctx context.Context, selector string, since time.Time, each func(series.Key)) error
 }
 
-// openBackends opens what the config's rules and collectors use. The embedded store is opened only if one of them does.
-func (a *App) openBackends(o Options) error {
-	metrics := backend.NewMetrics(o.Registry)
-	for _, b := range o.Config.Backends {
-		p, err := backend.NewPrometheus(b.Prometheus, backend.Options{
-			Name: b.Name, Logger: o.Logger, Metrics: metrics, Transport: b.Transport,
-		})
-		if err != nil {
-			return fmt.Errorf("cannot set up backend %s: %w", b.Name, err)
-		}
-		a.closers = append(a.closers, func() error { p.Close(); return nil })
-		a.backends[b.Name] = p
-	}
-	if !o.Config.UsesStore() {
+// openStore opens the embedded store if the config uses it.
+func (a *App) openStore(file *config.File) error {
+	if !file.UsesStore() {
 		return nil
 	}
-	store, err := backend.OpenStore(o.Config.Store, backend.Options{Name: config.StoreBackend, Logger: o.Logger, Metrics: metrics})
+	store, err := backend.OpenStore(file.Store, backend.Options{Name: config.StoreBackend, Logger: a.logger, Metrics: a.metrics})
 	if err != nil {
 		return err
 	}
 	a.store = store
 	a.closers = append(a.closers, store.Close)
-	a.backends[config.StoreBackend] = store
 	return nil
 }
 
@@ -53,12 +40,12 @@ func timeouts(file *config.File) map[string]time.Duration {
 	return of
 }
 
-func (a *App) queries(file *config.File) []standing.Query {
-	timeouts := timeouts(file)
-	queries := make([]standing.Query, 0, len(a.rules))
-	for _, r := range a.rules {
+func (g *generation) queries() []standing.Query {
+	timeouts := timeouts(g.file)
+	queries := make([]standing.Query, 0, len(g.file.Rules))
+	for _, r := range g.file.Rules {
 		queries = append(queries, standing.Query{
-			Metric: r.Name, Expr: r.Query, Backend: a.backends[r.Backend], BackendName: r.Backend,
+			Metric: r.Name, Expr: r.Query, Backend: g.backends[r.Backend], BackendName: r.Backend,
 			Interval: r.Interval, Timeout: timeouts[r.Backend], MaxAge: r.MaxAge,
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/tracker"
@@ -17,25 +18,23 @@ const (
 	backfillsAtOnce   = 2 // a back-fill is a backend's most expensive question
 )
 
-func (a *App) forecastSpecs() []tracker.Spec {
+func forecastSpecs(all []rules.Rule) []tracker.Spec {
 	var specs []tracker.Spec
-	for _, r := range a.rules {
-		if r.Forecast != nil {
-			specs = append(specs, tracker.Spec{
-				Metric: r.Name, Forecast: r.Forecast.Config, MaxAge: r.MaxAge, History: r.Forecast.History,
-			})
-		}
+	for _, r := range withForecast(all) {
+		specs = append(specs, tracker.Spec{
+			Metric: r.Name, Forecast: r.Forecast.Config, MaxAge: r.MaxAge, History: r.Forecast.History,
+		})
 	}
 	return specs
 }
 
-// backfill teaches every forecast what its backend knows of the past, and keeps trying where that fails: a backend
+// backfill teaches every forecast that was not taught what its backend knows of the past, and keeps trying where that fails: a backend
 // that is away at the start must not cost weeks of history.
-func (a *App) backfill(ctx context.Context) {
+func (a *App) backfill(ctx context.Context, g *generation) {
 	var all sync.WaitGroup
 	slots := make(chan struct{}, backfillsAtOnce)
-	for _, r := range a.rules {
-		if r.Forecast == nil {
+	for _, r := range withForecast(g.file.Rules) {
+		if a.learnt(r) {
 			continue
 		}
 		all.Go(func() {
@@ -46,9 +45,10 @@ func (a *App) backfill(ctx context.Context) {
 					return
 				}
 				began := time.Now()
-				err := a.tracker.Backfill(ctx, r.Name, r.Query, a.backends[r.Backend], began)
+				err := a.tracker.Backfill(ctx, r.Name, r.Query, g.backends[r.Backend], began)
 				<-slots
 				if err == nil {
+					a.remember(r)
 					a.logger.Info("learnt the past of a metric", "metric", r.Name, "backend", r.Backend, "series", len(a.tracker.Table().List(r.Name)),
 						"took", time.Since(began).Round(time.Millisecond))
 					return

@@ -68,6 +68,7 @@ func TestAFileOfPrometheusAdapterIsServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	file.Web.Listen = "" // the port may be taken
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

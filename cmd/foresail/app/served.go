@@ -51,26 +51,29 @@ func watchedResources(all []rules.Rule, custom []legacy.Rule) []schema.GroupReso
 }
 
 // catalogOptions are prometheus-adapter's rules as the catalog sees them.
-func (a *App) catalogOptions(o Options, short *adapter.Provider) catalog.Options {
-	timeouts := timeouts(o.Config)
-	backends := make(map[string]catalog.Backend, len(a.backends))
-	for name, b := range a.backends {
+func (a *App) catalogOptions(g *generation, short *adapter.Provider) catalog.Options {
+	timeouts := timeouts(g.file)
+	backends := make(map[string]catalog.Backend, len(g.backends))
+	for name, b := range g.backends {
 		backends[name] = catalog.Backend{Querier: b, Finder: b, Timeout: timeouts[name]}
 	}
 	return catalog.Options{
-		Custom: a.legacy.Custom, External: a.legacy.External, Backends: backends,
+		Custom: g.file.Custom, External: g.file.External, Backends: backends,
 		Mapper:   legacy.RESTMapper{Mapper: a.mapper, GroupNames: a.mapper.Groups},
-		Interval: o.RelistInterval, MaxAge: o.SeriesMaxAge, Served: short, Logger: o.Logger, Registerer: o.Registry,
+		Interval: a.opts.RelistInterval, MaxAge: a.opts.SeriesMaxAge, Served: short, Logger: a.logger, Registerer: g.registry,
 	}
 }
 
-// relist keeps discovery up with the catalog.
-func (a *App) relist(ctx context.Context) {
+// relist keeps discovery up with the catalog while it is the current one.
+func (a *App) relist(ctx context.Context, g *generation) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.catalog.Changed():
+		case <-g.catalog.Changed():
+			if a.current.Load() != g {
+				continue // all is listed when it takes over
+			}
 			if err := a.api.Relist(); err != nil {
 				a.logger.Error("cannot list the metrics that were found", "err", err)
 			}

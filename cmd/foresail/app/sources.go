@@ -1,17 +1,59 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/collectors"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/nodemem"
 	"github.com/foresail/foresail/collectors/rpc"
 )
 
-// connectSources makes the config's collectors and the loop that runs them into the embedded store.
-func (a *App) connectSources(o Options) error {
+// sources are the config's collectors and the loop that runs them into the embedded store.
+type sources struct {
+	loop     *collectors.Loop
+	registry *prometheus.Registry
+	closers  []func() error
+
+	stop    context.CancelFunc // of start; nil before
+	running sync.WaitGroup
+}
+
+func (s *sources) start(ctx context.Context) {
+	ctx, s.stop = context.WithCancel(ctx)
+	s.running.Go(func() { s.loop.Run(ctx) })
+}
+
+// end waits for the collections under way and closes the sources.
+func (s *sources) end() error {
+	if s.stop != nil {
+		s.stop()
+	}
+	s.running.Wait()
+	var errs []error
+	for _, c := range slices.Backward(s.closers) {
+		errs = append(errs, c())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// connectSources makes the config's collectors.
+func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
+	s := &sources{registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.end())
+		}
+	}()
 	var named []collectors.Named
 	add := func(n collectors.Named, source interface {
 		collectors.Source
@@ -19,38 +61,37 @@ func (a *App) connectSources(o Options) error {
 	}) {
 		n.Source = source
 		named = append(named, n)
-		a.closers = append(a.closers, source.Close)
+		s.closers = append(s.closers, source.Close)
 	}
-	for _, c := range o.Config.Collectors.Kafka {
+	for _, c := range c.Kafka {
 		source, err := kafka.New(kafka.Options{Config: c})
 		if err != nil {
-			return fmt.Errorf("cannot set up the Kafka collector %s: %w", c.Name, err)
+			return nil, fmt.Errorf("cannot set up the Kafka collector %s: %w", c.Name, err)
 		}
 		add(collectors.Named{Kind: "kafka", Name: c.Name, Interval: c.Interval}, source)
 	}
-	for _, c := range o.Config.Collectors.GRPC {
+	for _, c := range c.GRPC {
 		source, err := rpc.New(rpc.Options{Config: c})
 		if err != nil {
-			return fmt.Errorf("cannot set up the gRPC collector %s: %w", c.Name, err)
+			return nil, fmt.Errorf("cannot set up the gRPC collector %s: %w", c.Name, err)
 		}
 		add(collectors.Named{Kind: "grpc", Name: c.Name, Interval: c.Interval}, source)
 	}
-	if c := o.Config.Collectors.NodeMemory; c != nil {
+	if c := c.NodeMemory; c != nil {
 		source, err := nodemem.New(nodemem.Options{Config: *c})
 		if err != nil {
-			return fmt.Errorf("cannot set up the node memory collector: %w", err)
+			return nil, fmt.Errorf("cannot set up the node memory collector: %w", err)
 		}
 		add(collectors.Named{Kind: "node_memory", Name: "this", Interval: c.Interval}, source)
 	}
 	var sink collectors.Sink
 	if a.store != nil {
 		sink = a.store
-		add(collectors.Named{Kind: "self", Name: "forecasts", Interval: selfInterval}, self{o.Registry})
+		add(collectors.Named{Kind: "self", Name: "forecasts", Interval: selfInterval}, self{a.opts.Registry})
 	}
-	loop, err := collectors.NewLoop(collectors.Options{Sources: named, Sink: sink, Logger: o.Logger, Registerer: o.Registry})
+	s.loop, err = collectors.NewLoop(collectors.Options{Sources: named, Sink: sink, Logger: a.logger, Registerer: s.registry})
 	if err != nil {
-		return fmt.Errorf("cannot set up the collectors: %w", err)
+		return nil, fmt.Errorf("cannot set up the collectors: %w", err)
 	}
-	a.sources = loop
-	return nil
+	return s, nil
 }

@@ -1,0 +1,207 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/metrics/pkg/apis/custom_metrics"
+	"k8s.io/metrics/pkg/apis/external_metrics"
+	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
+
+	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/catalog"
+	"github.com/foresail/foresail/adapter/standing"
+	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// generation is all that follows from one config file and can be replaced while the program runs. The listeners, the
+// store, the tracker with what it has learnt and the watches of the cluster outlive it.
+type generation struct {
+	file     *config.File
+	backends map[string]queryable
+	table    *standing.Table
+	demand   *standing.Demand
+	catalog  *catalog.Catalog
+	provider *catalog.Provider
+	// registry has the metrics of these parts; they are shown while the generation is the current one.
+	registry *prometheus.Registry
+	closers  []func() error
+
+	ctx   context.Context    // of start; nil before
+	stop  context.CancelFunc // likewise
+	parts sync.WaitGroup
+}
+
+// build makes a generation, not running yet.
+func (a *App) build(file *config.File) (_ *generation, err error) {
+	g := &generation{file: file, backends: map[string]queryable{}, registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.close())
+		}
+	}()
+	for _, b := range file.Backends {
+		p, err := backend.NewPrometheus(b.Prometheus, backend.Options{
+			Name: b.Name, Logger: a.logger, Metrics: a.metrics, Transport: b.Transport,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("cannot set up backend %s: %w", b.Name, err)
+		}
+		g.closers = append(g.closers, func() error { p.Close(); return nil })
+		g.backends[b.Name] = p
+	}
+	if a.store != nil {
+		g.backends[config.StoreBackend] = a.store
+	}
+	if g.table, err = standing.New(standing.Options{
+		Queries: g.queries(), Observer: observer{a, g}, Logger: a.logger, Registerer: g.registry,
+	}); err != nil {
+		return nil, fmt.Errorf("cannot set up the queries: %w", err)
+	}
+	if g.demand, err = standing.NewDemand(standing.DemandOptions{Table: g.table, Limit: a.opts.MaxQueries, Registerer: g.registry}); err != nil {
+		return nil, fmt.Errorf("cannot set up the queries on demand: %w", err)
+	}
+	short, err := adapter.New(adapter.Options{
+		Metrics: servedMetrics(file.Rules), Table: g.table, Outlooks: outlooks{a.tracker}, Objects: a.alive, Registerer: g.registry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up the metrics API: %w", err)
+	}
+	if g.catalog, err = catalog.New(a.catalogOptions(g, short)); err != nil {
+		return nil, fmt.Errorf("cannot set up the metrics API: %w", err)
+	}
+	g.provider = catalog.NewProvider(catalog.ProviderOptions{
+		Catalog: g.catalog, Short: short, Demand: g.demand, Objects: a.alive, Kinds: a.mapper,
+	})
+	return g, nil
+}
+
+// start runs the generation until it is ended or ctx is done.
+func (a *App) start(ctx context.Context, g *generation) {
+	ctx, g.stop = context.WithCancel(ctx)
+	g.ctx = ctx
+	g.parts.Go(func() { g.table.Run(ctx) })
+	g.parts.Go(func() { g.demand.Run(ctx) })
+	g.parts.Go(func() { g.catalog.Run(ctx) })
+	g.parts.Go(func() { a.relist(ctx, g) })
+}
+
+// end stops the generation and gives back what it took.
+func (g *generation) end() error {
+	if g.stop != nil {
+		g.stop()
+	}
+	g.parts.Wait()
+	return g.close()
+}
+
+func (g *generation) close() error {
+	var errs []error
+	for _, c := range slices.Backward(g.closers) {
+		errs = append(errs, c())
+	}
+	g.closers = nil
+	return errors.Join(errs...)
+}
+
+func (g *generation) ready() error {
+	select {
+	case <-g.table.Ready():
+	default:
+		return errors.New("the first round of queries is not through")
+	}
+	select {
+	case <-g.catalog.Ready():
+	default:
+		return errors.New("the first search for metrics is not through")
+	}
+	return nil
+}
+
+// wait returns once the generation is ready, or the time is over: a backend that hangs must not hold a config up.
+func (g *generation) wait(ctx context.Context, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for _, ready := range []<-chan struct{}{g.table.Ready(), g.catalog.Ready()} {
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// observer has the tracker hear of the current generation alone: while two of them run, each sample would count twice.
+type observer struct {
+	app *App
+	of  *generation
+}
+
+// Observe passes on a good evaluation.
+func (o observer) Observe(metric string, at time.Time, points []series.Point) {
+	if o.app.current.Load() == o.of {
+		o.app.tracker.Observe(metric, at, points)
+	}
+}
+
+// shown is the metrics of the current generation and collectors, as one collector. It describes none, because they
+// change with the config.
+type shown struct{ *App }
+
+// Describe implements prometheus.Collector.
+func (shown) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (s shown) Collect(ch chan<- prometheus.Metric) {
+	if g := s.current.Load(); g != nil {
+		g.registry.Collect(ch)
+	}
+	if c := s.sources.Load(); c != nil {
+		c.registry.Collect(ch)
+	}
+}
+
+// front answers by the generation that is current at the time of each read.
+type front struct{ *App }
+
+var _ provider.MetricsProvider = front{}
+
+// GetMetricByName implements provider.CustomMetricsProvider.
+func (f front) GetMetricByName(
+	ctx context.Context, name types.NamespacedName, info provider.CustomMetricInfo, selector labels.Selector,
+) (*custom_metrics.MetricValue, error) {
+	return f.current.Load().provider.GetMetricByName(ctx, name, info, selector)
+}
+
+// GetMetricBySelector implements provider.CustomMetricsProvider.
+func (f front) GetMetricBySelector(
+	ctx context.Context, namespace string, selector labels.Selector, info provider.CustomMetricInfo, metricSelector labels.Selector,
+) (*custom_metrics.MetricValueList, error) {
+	return f.current.Load().provider.GetMetricBySelector(ctx, namespace, selector, info, metricSelector)
+}
+
+// ListAllMetrics implements provider.CustomMetricsProvider.
+func (f front) ListAllMetrics() []provider.CustomMetricInfo {
+	return f.current.Load().provider.ListAllMetrics()
+}
+
+// GetExternalMetric implements provider.ExternalMetricsProvider.
+func (f front) GetExternalMetric(
+	ctx context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo,
+) (*external_metrics.ExternalMetricValueList, error) {
+	return f.current.Load().provider.GetExternalMetric(ctx, namespace, selector, info)
+}
+
+// ListAllExternalMetrics implements provider.ExternalMetricsProvider.
+func (f front) ListAllExternalMetrics() []provider.ExternalMetricInfo {
+	return f.current.Load().provider.ListAllExternalMetrics()
+}

@@ -1,0 +1,196 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/forecast/tracker"
+)
+
+const (
+	// warmup is how long a new generation has to answer its first queries before it takes over.
+	warmup = 20 * time.Second
+	// linger is how long the generation before goes on, for the reads that it is answering.
+	linger = 5 * time.Second
+)
+
+// reloads are the metrics of reloading.
+type reloads struct{ successful, at prometheus.Gauge }
+
+func newReloads(reg prometheus.Registerer) (*reloads, error) {
+	r := &reloads{
+		successful: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "foresail_config_last_reload_successful",
+			Help: "Whether the newest config file is the one in use (1) or could not be used (0).",
+		}),
+		at: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "foresail_config_last_reload_success_timestamp_seconds",
+			Help: "Unix time at which the config in use was taken.",
+		}),
+	}
+	for _, c := range []prometheus.Collector{r.successful, r.at} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("cannot register the metrics of reloading: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func (r *reloads) succeeded() {
+	r.successful.Set(1)
+	r.at.SetToCurrentTime()
+}
+
+// Reload replaces the config by what load returns. Everything that can fail is done first, and the new queries have
+// their first answers; with an error nothing has changed. Forecasts keep what they have learnt. What needs a restart is
+// said in the log. It is for a running App, and waits for it to run.
+func (a *App) Reload(load func() (*config.File, error)) error {
+	<-a.started
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	if a.over || a.ctx.Err() != nil {
+		return errors.New("cannot reload the config: the program is ending")
+	}
+	file, err := load()
+	if err == nil {
+		err = a.replace(file)
+	}
+	if err != nil {
+		a.reloads.successful.Set(0)
+		a.logger.Error("cannot reload the config; the one before stays in use", "err", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return fmt.Errorf("cannot reload the config: %w", err)
+	}
+	a.reloads.succeeded()
+	a.logger.Info("reloaded the config", "metrics", len(file.Rules), "rules", len(file.Custom)+len(file.External))
+	return nil
+}
+
+func (a *App) replace(file *config.File) error {
+	old := a.current.Load()
+	if file.UsesStore() && a.store == nil {
+		return errors.New("it uses the embedded store, which is not open: this needs a restart")
+	}
+	specs := forecastSpecs(file.Rules)
+	// A tracker that nobody sees says whether the specs are good.
+	if _, err := tracker.New(tracker.Options{Logger: a.logger, Registerer: prometheus.NewRegistry(), Now: time.Now}, specs...); err != nil {
+		return err
+	}
+	g, err := a.build(file)
+	if err != nil {
+		return err
+	}
+	sources := a.sources.Load()
+	if !reflect.DeepEqual(old.file.Collectors, file.Collectors) {
+		if sources, err = a.connectSources(file.Collectors); err != nil {
+			return errors.Join(err, g.end())
+		}
+	}
+	a.start(a.ctx, g)
+	g.wait(a.ctx, warmup)
+	return a.swap(old, g, sources, specs)
+}
+
+// swap makes a generation that runs the current one.
+func (a *App) swap(old, g *generation, sources *sources, specs []tracker.Spec) error {
+	// What was learnt of another query is forgotten; the rest stays.
+	before := map[string]rules.Rule{}
+	for _, r := range old.file.Rules {
+		before[r.Name] = r
+	}
+	var same []tracker.Spec
+	for i, r := range withForecast(g.file.Rules) {
+		if b, known := before[r.Name]; known && b.Query == r.Query && b.Backend == r.Backend {
+			same = append(same, specs[i])
+		}
+	}
+	if err := errors.Join(a.tracker.Apply(same), a.tracker.Apply(specs)); err != nil {
+		return errors.Join(err, g.end())
+	}
+	a.current.Store(g)
+	a.forget(g.file.Rules)
+	if last := a.sources.Load(); last != sources {
+		if err := last.end(); err != nil {
+			a.logger.Warn("cannot close the collectors before", "err", err)
+		}
+		a.sources.Store(sources)
+		sources.start(a.ctx)
+	}
+	if err := a.api.Relist(); err != nil {
+		a.logger.Error("cannot list the metrics of the new config", "err", err)
+	}
+	a.watch(g)
+	g.parts.Go(func() { a.backfill(g.ctx, g) })
+	if old.file.Store != g.file.Store {
+		a.logger.Warn("the config's store has changed: this needs a restart, and the one before stays in use")
+	}
+	if old.file.Web != g.file.Web {
+		a.logger.Warn("the config's web.listen has changed: this needs a restart, and the one before stays in use")
+	}
+	a.parts.Go(func() {
+		select {
+		case <-time.After(linger):
+		case <-a.ctx.Done():
+		}
+		if err := old.end(); err != nil {
+			a.logger.Warn("cannot close what the config before used", "err", err)
+		}
+	})
+	return nil
+}
+
+// watch has the objects watched that the rules describe.
+func (a *App) watch(g *generation) {
+	if a.objects == nil {
+		return
+	}
+	if err := a.objects.Start(a.ctx, watchedResources(g.file.Rules, g.file.Custom)...); err != nil {
+		// A kind that is not installed yet hurts the rules that name it; their reads try again.
+		a.logger.Error("cannot watch some of the cluster's objects; reads that choose among them fail until it works", "err", err)
+	}
+}
+
+// learnt tells whether the past of a rule's query is known.
+func (a *App) learnt(r rules.Rule) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, ok := a.past[r.Name]
+	return ok && known.Query == r.Query && known.Backend == r.Backend && reflect.DeepEqual(known.Forecast, r.Forecast)
+}
+
+func (a *App) remember(r rules.Rule) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.past[r.Name] = r
+}
+
+// forget drops the pasts of all rules but these, as the tracker does.
+func (a *App) forget(kept []rules.Rule) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names := map[string]bool{}
+	for _, r := range withForecast(kept) {
+		names[r.Name] = true
+	}
+	for name := range a.past {
+		if !names[name] {
+			delete(a.past, name)
+		}
+	}
+}
+
+func withForecast(all []rules.Rule) []rules.Rule {
+	var with []rules.Rule
+	for _, r := range all {
+		if r.Forecast != nil {
+			with = append(with, r)
+		}
+	}
+	return with
+}
