@@ -54,7 +54,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(serveCommand(stderr), demoCommand(stdout, stderr), checkCommand(stdout), versionCommand(stdout))
+	root.AddCommand(serveCommand(stderr), demoCommand(stdout, stderr), checkCommand(stdout), compatCommand(stdout), explainCommand(stdout),
+		versionCommand(stdout))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/foresail/foresail/cmd/foresail/app/inspect"
+)
+
+const inspected = `
+rules:
+- seriesQuery: 'requests_total{pod!=""}'
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  name: {matches: "^(.*)_total$", as: "${1}_rate"}
+  metricsQuery: sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)
+externalRules:
+- seriesQuery: 'queue'
+  resources: {overrides: {namespace: {resource: namespace}}}
+  metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>})
+`
+
+// inspectedServer knows two series, and the values of two queries; others have no data.
+func inspectedServer(t *testing.T) string {
+	t.Helper()
+	const pods = `sum(rate(requests_total{namespace="shop",pod!=""}[2m])) by (pod)`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/api/v1/series" {
+			series := map[string]string{
+				`requests_total{pod!=""}`: `{"__name__":"requests_total","namespace":"shop","pod":"web-1"}`,
+				`queue`:                   `{"__name__":"queue","namespace":"shop"}`,
+			}
+			fmt.Fprintf(w, `{"status":"success","data":[%s]}`, series[r.Form.Get("match[]")])
+			return
+		}
+		values := map[string]string{
+			pods: `{"metric":{"pod":"web-1"},"value":[1,"1.5"]}`,
+			`sum(queue{queue="orders",namespace="shop"})`: `{"metric":{},"value":[1,"30"]}`,
+		}
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[%s]}}`, values[r.Form.Get("query")])
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestCompatListsEntriesAndQueries(t *testing.T) {
+	args := []string{"compat", "--config", write(t, inspected), "--prometheus-url", inspectedServer(t), "-n", "shop"}
+	status, stdout, stderr := call(t, args...)
+	want := `custom namespaces/requests_rate (rules[0])
+  one: sum(rate(requests_total{namespace="NAME"}[2m])) by (namespace)
+  all: sum(rate(requests_total{namespace!=""}[2m])) by (namespace)
+custom pods/requests_rate (rules[0])
+  one: sum(rate(requests_total{namespace="shop",pod="NAME"}[2m])) by (pod)
+  all: sum(rate(requests_total{namespace="shop",pod!=""}[2m])) by (pod)
+external queue (externalRules[0])
+  one: sum(queue{namespace="shop"})
+  all: sum(queue{namespace="shop"})
+`
+	if status != 0 || stdout != want {
+		t.Errorf("status %d, %q, printed:\n%s\nwant:\n%s", status, stderr, stdout, want)
+	}
+	_, stdout, _ = call(t, append(args, "--json")...)
+	var entries []inspect.Entry
+	if err := json.Unmarshal([]byte(stdout), &entries); err != nil || len(entries) != 3 || entries[1].Resource != "pods" {
+		t.Errorf("--json: %v, %s", err, stdout)
+	}
+}
+
+func TestCompatNamesTheRuleThatFails(t *testing.T) {
+	status, _, stderr := call(t, "compat", "--config", write(t, inspected), "--prometheus-url", "http://127.0.0.1:1")
+	if status != 1 || !strings.Contains(stderr, "rules[0]: ") || !strings.Contains(stderr, "externalRules[0]: ") {
+		t.Errorf("status %d, said %q", status, stderr)
+	}
+}
+
+func TestExplainFollowsAReadToItsValue(t *testing.T) {
+	file, server := write(t, inspected), inspectedServer(t)
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"requests_rate"}, []string{"/namespaces/shop/pods/*/requests_rate", "rules[0], of the series requests_total", "backend prometheus",
+			`requests_total{namespace="shop",pod!=""}`, `pods "web-1" has 1500m`}},
+		{[]string{"QUEUE", "--selector", "queue=orders"}, []string{"external.metrics.k8s.io/v1beta1/namespaces/shop/queue", "externalRules[0]",
+			`sum(queue{queue="orders",namespace="shop"})`, "value   30, the sum of 1 series"}},
+		{[]string{"queue"}, []string{"the query returned no data"}},
+	} {
+		status, stdout, stderr := call(t, append([]string{"explain", "--config", file, "--prometheus-url", server, "-n", "shop"}, c.args...)...)
+		for _, want := range c.want {
+			if status != 0 || !strings.Contains(stdout, want) {
+				t.Errorf("%v: status %d %q, want %q in:\n%s", c.args, status, stderr, want, stdout)
+			}
+		}
+	}
+	if status, _, stderr := call(t, "explain", "nothing", "--config", file, "--prometheus-url", server); status != 1 || !strings.Contains(stderr, `no rule serves a metric "nothing"`) {
+		t.Errorf("status %d, said %q", status, stderr)
+	}
+}
