@@ -65,6 +65,7 @@ var importRules = map[string][]string{
 	"adapter/rules":            {"forecast", "forecast/series", "adapter/backend"},
 	"adapter/legacy":           {"adapter/rules"},
 	"adapter/catalog":          {"adapter", "adapter/legacy", "adapter/standing", "forecast", "forecast/series"},
+	"adapter/resource":         {"adapter", "adapter/kube", "adapter/legacy", "adapter/standing", "forecast/series"},
 	"adapter/standing":         {"forecast/series"},
 	"adapter":                  {"adapter/standing", "forecast", "forecast/series"},
 	"adapter/apiserver":        {"adapter"},
@@ -79,6 +80,7 @@ var importRules = map[string][]string{
 	"cmd/foresail":             {"cmd/foresail", "adapter/apiserver"},
 	"bench":                    {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/e2e":                 {"adapter", "forecast"},
+	"test/oraclebackend":       {"cmd/foresail/app", "adapter", "forecast"},
 }
 
 // wholeTrees are allowances that cover the packages below them too.
