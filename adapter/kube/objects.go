@@ -35,9 +35,10 @@ const (
 var (
 	// Pods is the resource of pods.
 	Pods = schema.GroupResource{Resource: "pods"}
-	// RunningPods stands for the pods whose phase is Running, and Nodes for all nodes.
+	// RunningPods stands for the pods whose phase is Running.
 	RunningPods = schema.GroupResource{Resource: "pods/running"}
-	Nodes       = schema.GroupResource{Resource: "nodes"}
+	// Nodes is the resource of nodes.
+	Nodes = schema.GroupResource{Resource: "nodes"}
 )
 
 // Options are the collaborators of Objects.

@@ -95,12 +95,12 @@ func (f *prometheusFlags) backends() ([]config.Backend, error) {
 
 // flagOf returns the flag that a backend's field comes from.
 func flagOf(field string) string {
-	switch name, _, _ := strings.Cut(field, "."); {
-	case name == "headers":
+	switch name, _, _ := strings.Cut(field, "."); name {
+	case "headers":
 		return "--prometheus-header"
-	case name == "bearerTokenFile":
+	case "bearerTokenFile":
 		return "--prometheus-token-file"
-	case name == "tls":
+	case "tls":
 		return "--prometheus-client-tls-cert-file and -key-file"
 	default:
 		return "--prometheus-url"

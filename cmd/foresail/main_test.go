@@ -93,7 +93,7 @@ func TestDemoShowsForecastsAndEndsByItself(t *testing.T) {
 			t.Errorf("no row of %s:\n%s", metric, stdout)
 		}
 	}
-	for _, line := range strings.Split(stdout, "\n") {
+	for line := range strings.SplitSeq(stdout, "\n") {
 		if strings.HasPrefix(line, "checkout_requests_per_second") && !strings.Contains(line, "trusted") {
 			t.Errorf("the forecast of a recorded daily load is not trusted: %s", line)
 		}
