@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/request/anonymous"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
@@ -36,6 +37,15 @@ type Options struct {
 	Logger   *slog.Logger
 	// Ready is asked by /readyz and says what is missing; nil is always ready.
 	Ready func() error
+	// Groups are served beside those of the provider.
+	Groups []Group
+}
+
+// Group is one API group with storage of its own.
+type Group struct {
+	*genericapiserver.APIGroupInfo
+	// Definitions are the OpenAPI schemas of its own types.
+	Definitions openapicommon.GetOpenAPIDefinitions
 }
 
 const (
@@ -116,7 +126,11 @@ func (s *Server) Relist() error { return s.relist() }
 
 // build returns the API server of a config that knows its clients, with all that does not depend on them.
 func build(config *genericapiserver.Config, opts Options) (*genericapiserver.GenericAPIServer, error) {
-	namer := openapinamer.NewDefinitionNamer(cmapiserver.Scheme)
+	schemes := []*runtime.Scheme{cmapiserver.Scheme}
+	for _, g := range opts.Groups {
+		schemes = append(schemes, g.Scheme)
+	}
+	namer, definitions := openapinamer.NewDefinitionNamer(schemes...), definitionsOf(opts.Groups)
 	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(definitions, namer)
 	config.OpenAPIConfig.Info.Title = name
 	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, namer)
@@ -137,18 +151,29 @@ func build(config *genericapiserver.Config, opts Options) (*genericapiserver.Gen
 	if err := completeDiscovery(server.GenericAPIServer, opts.Provider); err != nil {
 		return nil, fmt.Errorf("cannot build the metrics API's discovery: %w", err)
 	}
+	for _, g := range opts.Groups {
+		if err := server.GenericAPIServer.InstallAPIGroup(g.APIGroupInfo); err != nil {
+			return nil, fmt.Errorf("cannot install the API group %s: %w", g.PrioritizedVersions[0].Group, err)
+		}
+	}
 	return server.GenericAPIServer, nil
 }
 
-// definitions are the OpenAPI schemas of all types in the answers.
-func definitions(ref openapicommon.ReferenceCallback) map[string]openapicommon.OpenAPIDefinition {
-	all := make(map[string]openapicommon.OpenAPIDefinition)
-	for _, get := range []openapicommon.GetOpenAPIDefinitions{
+// definitionsOf returns the OpenAPI schemas of all types in the answers.
+func definitionsOf(groups []Group) openapicommon.GetOpenAPIDefinitions {
+	parts := []openapicommon.GetOpenAPIDefinitions{
 		generatedcore.GetOpenAPIDefinitions, generatedcustom.GetOpenAPIDefinitions, generatedexternal.GetOpenAPIDefinitions,
-	} {
-		maps.Copy(all, get(ref))
 	}
-	return all
+	for _, g := range groups {
+		parts = append(parts, g.Definitions)
+	}
+	return func(ref openapicommon.ReferenceCallback) map[string]openapicommon.OpenAPIDefinition {
+		all := make(map[string]openapicommon.OpenAPIDefinition)
+		for _, get := range parts {
+			maps.Copy(all, get(ref))
+		}
+		return all
+	}
 }
 
 // reachable returns an address that this machine can connect to.

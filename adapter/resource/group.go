@@ -16,8 +16,8 @@ import (
 	"k8s.io/metrics/pkg/apis/metrics/v1beta1"
 )
 
-// Group returns what an API server is to serve. It can be installed once.
-func (a *API) Group() (*genericapiserver.APIGroupInfo, error) {
+// Group returns what an API server is to serve: at each read what current returns, nil where there is nothing any more.
+func Group(current func() *API) (*genericapiserver.APIGroupInfo, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{metrics.AddToScheme, v1beta1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -30,7 +30,7 @@ func (a *API) Group() (*genericapiserver.APIGroupInfo, error) {
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // of the options and the errors
 	info := genericapiserver.NewDefaultAPIGroupInfo(metrics.GroupName, scheme, metav1.ParameterCodec, serializer.NewCodecFactory(scheme))
 	info.VersionedResourcesStorageMap[v1beta1.SchemeGroupVersion.Version] = map[string]rest.Storage{
-		"pods": podStorage{a}, "nodes": nodeStorage{a},
+		"pods": podStorage{current}, "nodes": nodeStorage{current},
 	}
 	return &info, nil
 }

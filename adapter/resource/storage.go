@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,25 +23,23 @@ import (
 	"github.com/foresail/foresail/adapter/kube"
 )
 
-// podStorage answers reads of pods.
-type podStorage struct{ *API }
+// podStorage answers reads of pods from the API of the moment.
+type podStorage struct{ current func() *API }
 
-// nodeStorage answers reads of nodes.
-type nodeStorage struct{ *API }
-
-// storage is what both have to be for the API server library.
-type storage interface {
-	rest.Storage
-	rest.KindProvider
-	rest.Scoper
-	rest.SingularNameProvider
-	rest.Getter
-	rest.Lister
-}
+// nodeStorage answers reads of nodes likewise.
+type nodeStorage struct{ current func() *API }
 
 var (
-	_ storage = podStorage{}
-	_ storage = nodeStorage{}
+	_ rest.KindProvider         = podStorage{}
+	_ rest.Scoper               = podStorage{}
+	_ rest.SingularNameProvider = podStorage{}
+	_ rest.Getter               = podStorage{}
+	_ rest.Lister               = podStorage{}
+	_ rest.KindProvider         = nodeStorage{}
+	_ rest.Scoper               = nodeStorage{}
+	_ rest.SingularNameProvider = nodeStorage{}
+	_ rest.Getter               = nodeStorage{}
+	_ rest.Lister               = nodeStorage{}
 )
 
 // The methods that the library asks for what is served.
@@ -60,11 +59,10 @@ func (nodeStorage) Destroy()                {}
 
 // Get returns the use of one running pod.
 func (s podStorage) Get(ctx context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
-	items, alive, err := s.pods(ctx, choose(name))
+	items, alive, err := s.current().pods(ctx, choose(name))
 	if err == nil && len(items) == 0 {
 		err = absent("podmetrics", name, alive, "it does not run")
 	}
-	s.Counter.Count("pods", "resource", err)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +71,7 @@ func (s podStorage) Get(ctx context.Context, name string, _ *metav1.GetOptions) 
 
 // List returns the use of the running pods that are asked for, sorted by namespace and name.
 func (s podStorage) List(ctx context.Context, options *metainternal.ListOptions) (runtime.Object, error) {
-	items, _, err := s.pods(ctx, choiceOf(options))
-	s.Counter.Count("pods", "resource", err)
+	items, _, err := s.current().pods(ctx, choiceOf(options))
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +80,10 @@ func (s podStorage) List(ctx context.Context, options *metainternal.ListOptions)
 
 // Get returns the use of one node.
 func (s nodeStorage) Get(ctx context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
-	items, alive, err := s.nodes(ctx, choose(name))
+	items, alive, err := s.current().nodes(ctx, choose(name))
 	if err == nil && len(items) == 0 {
 		err = absent("nodemetrics", name, alive, "there is no such node")
 	}
-	s.Counter.Count("nodes", "resource", err)
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +92,7 @@ func (s nodeStorage) Get(ctx context.Context, name string, _ *metav1.GetOptions)
 
 // List returns the use of the nodes that are asked for, sorted by name.
 func (s nodeStorage) List(ctx context.Context, options *metainternal.ListOptions) (runtime.Object, error) {
-	items, _, err := s.nodes(ctx, choiceOf(options))
-	s.Counter.Count("nodes", "resource", err)
+	items, _, err := s.current().nodes(ctx, choiceOf(options))
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +108,9 @@ func absent(resource, name string, alive bool, why string) error {
 	err.ErrStatus.Message += ": " + why
 	return err
 }
+
+// errGone is for reads while the config has lost its rules, which the program serves until it is started anew.
+var errGone = errors.New("the config has no resourceRules any more")
 
 // unknown is the error of a use that is not known now. It carries no Retry-After, because a client that gets one sleeps
 // inside of the autoscaler's worker.
@@ -162,9 +160,13 @@ func namesOf(objects []*metav1.PartialObjectMetadata) []string {
 
 // pods returns the use of the chosen pods of the request's namespace, or of all namespaces, and whether any of them
 // runs. With all namespaces, those whose queries fail are left out and named in a warning, unless all do.
-func (s podStorage) pods(ctx context.Context, c choice) (items []metrics.PodMetrics, alive bool, err error) {
+func (a *API) pods(ctx context.Context, c choice) (items []metrics.PodMetrics, alive bool, err error) {
+	if a == nil {
+		return nil, false, unknown("pods", errGone)
+	}
+	defer func() { a.Counter.Count("pods", "resource", err) }()
 	namespace := request.NamespaceValue(ctx)
-	found, err := s.Objects.List(ctx, kube.RunningPods, namespace, c.labels)
+	found, err := a.Objects.List(ctx, kube.RunningPods, namespace, c.labels)
 	if err != nil {
 		return nil, false, unknown("pods", err)
 	}
@@ -177,7 +179,7 @@ func (s podStorage) pods(ctx context.Context, c choice) (items []metrics.PodMetr
 	views, errs := make([]*view, len(namespaces)), make([]error, len(namespaces))
 	var asking sync.WaitGroup
 	for i, of := range namespaces {
-		asking.Go(func() { views[i], errs[i] = s.look(ctx, of, byNamespace[of]) })
+		asking.Go(func() { views[i], errs[i] = a.look(ctx, of, byNamespace[of]) })
 	}
 	asking.Wait()
 
@@ -190,7 +192,7 @@ func (s podStorage) pods(ctx context.Context, c choice) (items []metrics.PodMetr
 			}
 			continue
 		}
-		items = s.append(items, byNamespace[of], views[i])
+		items = a.append(items, byNamespace[of], views[i])
 	}
 	if failed > 0 {
 		what := fmt.Sprintf("pods of namespace %q", namespaces[first])
@@ -203,11 +205,11 @@ func (s podStorage) pods(ctx context.Context, c choice) (items []metrics.PodMetr
 	return items, len(found) > 0, nil
 }
 
-func (s podStorage) append(items []metrics.PodMetrics, pods []*metav1.PartialObjectMetadata, v *view) []metrics.PodMetrics {
+func (a *API) append(items []metrics.PodMetrics, pods []*metav1.PartialObjectMetadata, v *view) []metrics.PodMetrics {
 	for _, pod := range pods {
 		if u := v.uses[pod.Name]; u != nil {
 			items = append(items, metrics.PodMetrics{
-				ObjectMeta: describe(pod, u), Timestamp: metav1.NewTime(u.at), Window: metav1.Duration{Duration: s.Rules.Window},
+				ObjectMeta: describe(pod, u), Timestamp: metav1.NewTime(u.at), Window: metav1.Duration{Duration: a.Rules.Window},
 				Containers: u.containers,
 			})
 		}
@@ -216,16 +218,20 @@ func (s podStorage) append(items []metrics.PodMetrics, pods []*metav1.PartialObj
 }
 
 // nodes returns the use of the chosen nodes, and whether there is any of them.
-func (s nodeStorage) nodes(ctx context.Context, c choice) (items []metrics.NodeMetrics, alive bool, err error) {
-	found, err := s.Objects.List(ctx, kube.Nodes, "", c.labels)
+func (a *API) nodes(ctx context.Context, c choice) (items []metrics.NodeMetrics, alive bool, err error) {
+	if a == nil {
+		return nil, false, unknown("nodes", errGone)
+	}
+	defer func() { a.Counter.Count("nodes", "resource", err) }()
+	found, err := a.Objects.List(ctx, kube.Nodes, "", c.labels)
 	if err != nil {
 		return nil, false, unknown("nodes", err)
 	}
 	found = c.apply(found)
 	if len(found) == 0 {
-		return nil, false, nil
+		return []metrics.NodeMetrics{}, false, nil
 	}
-	v, err := s.look(ctx, "", found)
+	v, err := a.look(ctx, "", found)
 	if err != nil {
 		return nil, true, unknown("nodes", err)
 	}
@@ -233,7 +239,7 @@ func (s nodeStorage) nodes(ctx context.Context, c choice) (items []metrics.NodeM
 	for _, node := range found {
 		if u := v.uses[node.Name]; u != nil {
 			items = append(items, metrics.NodeMetrics{
-				ObjectMeta: describe(node, u), Timestamp: metav1.NewTime(u.at), Window: metav1.Duration{Duration: s.Rules.Window},
+				ObjectMeta: describe(node, u), Timestamp: metav1.NewTime(u.at), Window: metav1.Duration{Duration: a.Rules.Window},
 				Usage: u.containers[0].Usage,
 			})
 		}

@@ -124,7 +124,11 @@ func (a *App) wire(o Options) (err error) {
 		}
 		a.closers = append(a.closers, a.web.close)
 	}
-	serving := apiserver.Options{Provider: front{a}, Logger: o.Logger, Ready: a.Ready}
+	groups, err := a.groups()
+	if err != nil {
+		return err
+	}
+	serving := apiserver.Options{Provider: front{a}, Logger: o.Logger, Ready: a.Ready, Groups: groups}
 	if o.Cluster != nil {
 		a.api, err = apiserver.NewCluster(o.Cluster, serving)
 	} else {
@@ -139,6 +143,9 @@ func (a *App) wire(o Options) (err error) {
 // watchObjects returns what knows the cluster's live objects, and what stands for it where there is no cluster.
 func (a *App) watchObjects(o Options) (adapter.Objects, error) {
 	if o.Cluster == nil {
+		if o.Config.Resource != nil {
+			o.Logger.Warn("resourceRules are not served: which pods run is not known without a cluster")
+		}
 		a.mapper = kube.NewStaticMapper()
 		return adapter.NoCluster{}, nil
 	}

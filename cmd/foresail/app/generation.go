@@ -18,6 +18,7 @@ import (
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/catalog"
+	"github.com/foresail/foresail/adapter/resource"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast/series"
@@ -32,6 +33,8 @@ type generation struct {
 	demand   *standing.Demand
 	catalog  *catalog.Catalog
 	provider *catalog.Provider
+	// resources is nil where the config has no resourceRules, or there is no cluster whose pods they are of.
+	resources *resource.API
 	// registry has the metrics of these parts; they are shown while the generation is the current one.
 	registry *prometheus.Registry
 	closers  []func() error
@@ -82,6 +85,9 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 	g.provider = catalog.NewProvider(catalog.ProviderOptions{
 		Catalog: g.catalog, Short: short, Demand: g.demand, Objects: a.alive, Kinds: a.mapper,
 	})
+	if file.Resource != nil && a.objects != nil {
+		g.resources = resource.New(a.resourceOptions(g, short))
+	}
 	return g, nil
 }
 

@@ -133,6 +133,9 @@ func (a *App) swap(old, g *generation, sources *sources, specs []tracker.Spec) e
 	if old.file.Web != g.file.Web {
 		a.logger.Warn("the config's web.listen has changed: this needs a restart, and the one before stays in use")
 	}
+	if (old.resources == nil) != (g.resources == nil) {
+		a.logger.Warn("the config's resourceRules were added or removed: metrics.k8s.io needs a restart to be served or not")
+	}
 	a.parts.Go(func() {
 		select {
 		case <-time.After(linger):
@@ -150,7 +153,7 @@ func (a *App) watch(g *generation) {
 	if a.objects == nil {
 		return
 	}
-	if err := a.objects.Start(a.ctx, watchedResources(g.file.Rules, g.file.Custom)...); err != nil {
+	if err := a.objects.Start(a.ctx, watchedResources(g.file)...); err != nil {
 		// A kind that is not installed yet hurts the rules that name it; their reads try again.
 		a.logger.Error("cannot watch some of the cluster's objects; reads that choose among them fail until it works", "err", err)
 	}

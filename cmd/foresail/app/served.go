@@ -2,15 +2,19 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/adapter/catalog"
 	"github.com/foresail/foresail/adapter/kube"
 	"github.com/foresail/foresail/adapter/legacy"
+	"github.com/foresail/foresail/adapter/resource"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/cmd/foresail/app/config"
 )
 
 // servedMetrics is the rules as the metrics API sees them.
@@ -37,12 +41,15 @@ func servedMetrics(all []rules.Rule) []adapter.Metric {
 
 // watchedResources are those that selectors choose among: watching them from the start spares their first reader.
 // Which ones prometheus-adapter's rules describe is found out later, but for the usual.
-func watchedResources(all []rules.Rule, custom []legacy.Rule) []schema.GroupResource {
+func watchedResources(file *config.File) []schema.GroupResource {
 	var resources []schema.GroupResource
-	if len(custom) > 0 {
+	if file.Resource != nil {
+		resources = append(resources, kube.RunningPods, kube.Nodes)
+	}
+	if len(file.Custom) > 0 {
 		resources = append(resources, kube.Pods)
 	}
-	for _, r := range all {
+	for _, r := range file.Rules {
 		if !r.External() && !slices.Contains(resources, r.Resource) {
 			resources = append(resources, r.Resource)
 		}
@@ -62,6 +69,31 @@ func (a *App) catalogOptions(g *generation, short *adapter.Provider) catalog.Opt
 		Mapper:   legacy.RESTMapper{Mapper: a.mapper, GroupNames: a.mapper.Groups},
 		Interval: a.opts.RelistInterval, MaxAge: a.opts.SeriesMaxAge, Served: short, Logger: a.logger, Registerer: g.registry,
 	}
+}
+
+// resourceOptions are resourceRules as metrics.k8s.io sees them. They ask the first backend.
+func (a *App) resourceOptions(g *generation, short *adapter.Provider) resource.Options {
+	name := config.StoreBackend
+	if len(g.file.Backends) > 0 {
+		name = g.file.Backends[0].Name
+	}
+	return resource.Options{
+		Rules: *g.file.Resource, Backend: g.backends[name], BackendName: name, Timeout: timeouts(g.file)[name],
+		Mapper: legacy.RESTMapper{Mapper: a.mapper, GroupNames: a.mapper.Groups},
+		Demand: g.demand, Objects: a.objects, Counter: short,
+	}
+}
+
+// groups are the API groups beside those of the provider, as the config has them at the start.
+func (a *App) groups() ([]apiserver.Group, error) {
+	if a.current.Load().resources == nil {
+		return nil, nil
+	}
+	info, err := resource.Group(func() *resource.API { return a.current.Load().resources })
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up metrics.k8s.io: %w", err)
+	}
+	return []apiserver.Group{{APIGroupInfo: info, Definitions: resource.Definitions}}, nil
 }
 
 // relist keeps discovery up with the catalog while it is the current one.
