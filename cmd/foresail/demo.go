@@ -12,7 +12,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/demo"
 )
 
-func demoCommand(stdout, stderr io.Writer) *cobra.Command {
+func demoCommand(stdout io.Writer, logs logs) *cobra.Command {
 	var o demo.Options
 	cluster := apiserver.NewFlags()
 	var inCluster bool
@@ -25,7 +25,7 @@ func demoCommand(stdout, stderr io.Writer) *cobra.Command {
 				return usageError{errors.New("--for must not be negative")}
 			}
 			o.Out, o.Registry, o.Terminal = stdout, newRegistry(), isTerminal(stdout)
-			o.Logger = newLogger(stderr, slog.LevelWarn)
+			o.Logger = logs.at(slog.LevelWarn)
 			if inCluster {
 				o.Cluster = cluster
 			}

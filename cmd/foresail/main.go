@@ -24,7 +24,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second Ctrl-C ends the program at once, should the first not do it.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, logs{os.Stderr, apiserver.RouteLogs}))
 }
 
 // usageError is a mistake of the caller: exit status 2 instead of 1.
@@ -32,7 +32,7 @@ type usageError struct{ error }
 
 func (u usageError) Unwrap() error { return u.error }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdout io.Writer, logs logs) int {
 	root := &cobra.Command{
 		Use:           "foresail",
 		Short:         "Metrics and their forecasts for stock Kubernetes autoscalers",
@@ -49,19 +49,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetErr(logs.w)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(serveCommand(stderr), demoCommand(stdout, stderr), checkCommand(stdout), compatCommand(stdout), explainCommand(stdout),
+	root.AddCommand(serveCommand(logs), demoCommand(stdout, logs), checkCommand(stdout), compatCommand(stdout), explainCommand(stdout),
 		versionCommand(stdout))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(stderr, "foresail:", line)
+		fmt.Fprintln(logs.w, "foresail:", line)
 	}
 	if errors.As(err, new(usageError)) {
 		return 2
@@ -81,9 +81,16 @@ func versionCommand(stdout io.Writer) *cobra.Command {
 	}
 }
 
-// newLogger writes to w and takes in what the Kubernetes libraries log.
-func newLogger(w io.Writer, level slog.Level) *slog.Logger {
-	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
-	apiserver.RouteLogs(logger)
+// logs is where the program writes what it does, and what takes in what the Kubernetes libraries log: there is one of
+// those per process, so it is given by main.
+type logs struct {
+	w     io.Writer
+	route func(*slog.Logger)
+}
+
+// at returns a logger from a level on.
+func (l logs) at(level slog.Level) *slog.Logger {
+	logger := slog.New(slog.NewTextHandler(l.w, &slog.HandlerOptions{Level: level}))
+	l.route(logger)
 	return logger
 }

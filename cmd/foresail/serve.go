@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -84,7 +83,7 @@ func (f *serveFlags) check() error {
 	return nil
 }
 
-func serveCommand(stderr io.Writer) *cobra.Command {
+func serveCommand(logs logs) *cobra.Command {
 	var flags serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve --config FILE",
@@ -103,7 +102,7 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 			if flags.debug || flags.verbosity >= verboseQueries {
 				level = slog.LevelDebug
 			}
-			logger := newLogger(stderr, level)
+			logger := logs.at(level)
 			if flags.disableHTTP2 {
 				flags.cluster.SecureServing.DisableHTTP2Serving = true
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -15,19 +16,21 @@ func TestWatchReloadsOnChangeAndOnSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		text, reloaded := "a", 0
+		var text atomic.Value
+		text.Store("a")
+		var reloaded atomic.Int64
 		signals := make(chan os.Signal, 1)
-		go watch(ctx, 5*time.Second, "a", signals, func() string { return text }, func() { reloaded++ })
-		want := func(after time.Duration, n int) {
+		go watch(ctx, 5*time.Second, "a", signals, func() string { return text.Load().(string) }, func() { reloaded.Add(1) })
+		want := func(after time.Duration, n int64) {
 			t.Helper()
 			time.Sleep(after)
 			synctest.Wait()
-			if reloaded != n {
-				t.Fatalf("reloaded %d times, want %d", reloaded, n)
+			if got := reloaded.Load(); got != n {
+				t.Fatalf("reloaded %d times, want %d", got, n)
 			}
 		}
 		want(21*time.Second, 0) // looked at 4 times
-		text = "b"
+		text.Store("b")
 		want(5*time.Second, 1)
 		want(time.Minute, 1)
 		signals <- syscall.SIGHUP

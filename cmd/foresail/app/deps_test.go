@@ -196,8 +196,16 @@ func wideInterfaces(t *testing.T, path string, src []byte) []string {
 		if !ok {
 			return true
 		}
-		if iface, ok := spec.Type.(*ast.InterfaceType); ok && iface.Methods.NumFields() > 3 {
-			problems = append(problems, fmt.Sprintf("interface %s has %d methods, more than 3", spec.Name.Name, iface.Methods.NumFields()))
+		iface, ok := spec.Type.(*ast.InterfaceType)
+		if !ok {
+			return true
+		}
+		methods := 0 // of our own: what it embeds is the choice of the library that asks for it
+		for _, field := range iface.Methods.List {
+			methods += len(field.Names)
+		}
+		if methods > 3 {
+			problems = append(problems, fmt.Sprintf("interface %s has %d methods, more than 3", spec.Name.Name, methods))
 		}
 		return true
 	})

@@ -58,6 +58,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	fmt.Fprintln(o.Out, "Writing three weeks of recorded load into the embedded store ...")
 	present, err := prepare(ctx, dir)
+	if ctx.Err() != nil {
+		return nil // asked to end before anything ran
+	}
 	if err != nil {
 		return err
 	}
