@@ -40,8 +40,6 @@ type adapter struct {
 	proxy  *proxy
 	client *http.Client
 	base   string
-	// resources tells that the API of CPU and memory is served.
-	resources bool
 }
 
 // startAdapter runs a server with prometheus-adapter's flags.

@@ -20,8 +20,6 @@ type bench struct {
 	// folder is for config files.
 	folder string
 	seen   map[string]int
-	// pending are what Foresail does not do yet.
-	pending map[string]int
 	// compared are all reads, and answered those of them that prometheus-adapter answers with a value.
 	compared, answered int
 }
@@ -43,7 +41,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{cluster: c, backend: address, folder: dir, seen: map[string]int{}, pending: map[string]int{}}
+	b := &bench{cluster: c, backend: address, folder: dir, seen: map[string]int{}}
 	if err := b.objects(t.Context(), filepath.Join(bin, "kubectl")); err != nil {
 		t.Fatal(err)
 	}

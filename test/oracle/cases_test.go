@@ -113,11 +113,26 @@ func faults() []testCase {
 		{name: "fault: a resource that is not there", config: "rules:" + aRule + rule(`worker_busy`, `{overrides: {pod: {resource: unicorn}}}`, sum), serves: "http_requests_total"},
 		{name: "fault: two labels of a resource", config: "rules:" + rule(`up`, `{overrides: {instance: {resource: node}, job: {resource: nodes}}}`, sum),
 			limit: 6, differs: "two-labels", label: "instance", otherLabel: "job"},
+		{name: "fault: unknown use", config: resourceRules("-1 * ", "")},
+		{name: "fault: use that is not finite", config: resourceRules("", "1 / 0 * ")},
 		{name: "fault: a key that is no label", config: "externalRules:" + anExternalRule, reads: []read{
 			{API: "external", Namespace: "shop", Metric: "queue_depth", MetricSelector: "example.com/name=orders"},
 			{API: "external", Namespace: "shop", Metric: "queue_depth", MetricSelector: "name>5"},
 		}},
 	}
+}
+
+// resourceRules are those that most have, with something before the queries for CPU and those for memory.
+func resourceRules(cpu, memory string) string {
+	of := func(name, before, series string) string {
+		return fmt.Sprintf(`  %s:
+    containerQuery: %ssum(%s{<<.LabelMatchers>>,container!=""}) by (<<.GroupBy>>)
+    nodeQuery: %ssum(%s{<<.LabelMatchers>>,id="/"}) by (<<.GroupBy>>)
+    containerLabel: container
+    resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}, node: {resource: node}}}
+`, name, before, series, before, series)
+	}
+	return "resourceRules:\n  window: 3m\n" + of("cpu", cpu, "container_cpu_usage_seconds_total") + of("memory", memory, "container_memory_working_set_bytes")
 }
 
 // decoded are files as YAML 1.1 has them, most of which are refused.

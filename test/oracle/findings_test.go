@@ -87,6 +87,37 @@ func TestRepliesAreCompared(t *testing.T) {
 	f("other", 1, with(func(i *item) { i.metric = "other" }), one("1"))
 }
 
+func TestUsesAreCompared(t *testing.T) {
+	f := func(want string, theirs []string, ours ...string) {
+		t.Helper()
+		of := func(texts []string) reply {
+			var items []item
+			for _, text := range texts {
+				object, value, _ := strings.Cut(text, "=")
+				items = append(items, item{object: object, value: value})
+			}
+			return answerOf(t, items...)
+		}
+		var found findings
+		found.replies(read{API: "resource", Resource: "pods"}, of(theirs), of(ours), nil, nil)
+		if got := found.said(); got != want {
+			t.Errorf("got %q (%s), want %q", got, strings.Join(found.others, "; "), want)
+		}
+	}
+	both := []string{"a/p/x/cpu=1", "a/p/x/memory=2"}
+	f("", both, both...)
+	f("other", both)
+	f("other", both, both[0])
+	f("other", both, "a/p/x/cpu=1", "a/p/x/memory=3")
+	f("unknown-use", []string{"a/p/x/cpu=1", "a/p/x/memory=0"}, "a/p/x/cpu=1")
+	f("unknown-use", []string{"a/p/x/cpu=1", "a/p/x/memory=0"})
+	f("other", []string{"a/p/x/cpu=1", "a/p/x/memory=0"}, "a/p/x/memory=0")
+	f("unnamed", append([]string{"a/p//cpu=1", "a/p//memory=2"}, both...), both...)
+	f("other", append([]string{"a/p//cpu=1", "a/p//memory=2"}, both...), "a/p//cpu=1", "a/p//memory=2")
+	f("only-unnamed", []string{"a/p//cpu=1", "a/p//memory=2"})
+	f("other", []string{"/node//cpu=1", "/node//memory=2"})
+}
+
 func TestEntriesAreCompared(t *testing.T) {
 	pods := entry{API: "custom", Resource: "pods", Metric: "load", Namespaced: true}
 	f := func(want bool, theirs, ours []entry) {
@@ -164,11 +195,10 @@ func TestMigrationTellsTheDifferences(t *testing.T) {
 	section, _, _ = strings.Cut(section, "\n## ")
 	told := map[string]bool{}
 	for line := range strings.Lines(section) {
-		if id, _, row := strings.Cut(strings.TrimPrefix(line, "| "), " |"); row && strings.HasPrefix(line, "| ") && id != "|" {
-			told[id] = true
+		if cells := strings.Split(line, "|"); len(cells) > 3 && strings.Trim(cells[1], " -") != "" { // not the heading
+			told[strings.TrimSpace(cells[1])] = true
 		}
 	}
-	delete(told, "") // the heading
 	for id := range onPurpose {
 		if !told[id] {
 			t.Errorf("docs/MIGRATION.md does not tell of the difference %q", id)

@@ -52,12 +52,15 @@ func TestOracle(t *testing.T) {
 		})
 	}
 	t.Logf("%d config files, %d reads, of which prometheus-adapter answers %d with values; differences on purpose:", count, b.compared, b.answered)
-	for what, n := range b.pending {
-		t.Logf("%6d  NOT YET      %s", n, what)
+	for id, what := range open {
+		t.Logf("%6d  OPEN: %-6s %s", b.seen[id], id, what)
+		if *only == "" && *foresail != "" && b.seen[id] == 0 {
+			t.Errorf("no case shows the fault %q any more: take it from the list", id)
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(onPurpose)) {
 		t.Logf("%6d  %-12s %s", b.seen[id], id, onPurpose[id])
-		if *only == "" && b.seen[id] == 0 {
+		if *only == "" && *foresail != "" && b.seen[id] == 0 {
 			t.Errorf("no case shows the difference %q: is it still one?", id)
 		}
 	}
