@@ -21,7 +21,7 @@ const usage = `usage:
   controlplane build    [--out DIR]
   controlplane up       --dir DIR [--bin DIR] [--hpa-sync 1s] [--hpa-downscale-stabilization 10s] [--nodes 1]
                         [--pod-ready-delay 0s] [--feature-gates HPAScaleToZero=true]
-  controlplane register --kubeconfig FILE --port PORT [--bin DIR] [--ca-file FILE] [--timeout 1m]
+  controlplane register --kubeconfig FILE --port PORT [--resource-metrics] [--bin DIR] [--ca-file FILE] [--timeout 1m]
 `
 
 func main() {
@@ -96,6 +96,7 @@ func register(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	var bin string
 	flags.StringVar(&opts.Kubeconfig, "kubeconfig", "", "the plane's admin.kubeconfig")
 	flags.IntVar(&opts.Port, "port", 0, "loopback port on which the metrics API is served")
+	flags.BoolVar(&opts.Resource, "resource-metrics", false, "register metrics.k8s.io too, which is served where the config has resourceRules")
 	flags.StringVar(&opts.CAFile, "ca-file", "", "authority that signed the server's certificate for foresail.foresail.svc (default: not verified)")
 	flags.StringVar(&bin, "bin", "", "where controlplane build put kubectl (default: bin in the module's folder)")
 	flags.DurationVar(&opts.Timeout, "timeout", time.Minute, "how long to wait until all are Available")

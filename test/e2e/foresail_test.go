@@ -11,8 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// startForesail runs bin/foresail as an aggregated API server of the plane and waits until the plane uses it.
-func startForesail(t *testing.T, p *plane, config string) *output {
+// startForesail runs bin/foresail as an aggregated API server of the plane and waits until the plane uses it. The flags
+// are those of the registration.
+func startForesail(t *testing.T, p *plane, config string, flags ...string) *output {
 	t.Helper()
 	binary := filepath.Join(root, "bin", "foresail")
 	if _, err := os.Stat(binary); err != nil {
@@ -27,8 +28,10 @@ func startForesail(t *testing.T, p *plane, config string) *output {
 		"--cert-dir", t.TempDir(), "--lister-kubeconfig", p.adapter,
 		"--authentication-kubeconfig", p.adapter, "--authorization-kubeconfig", p.adapter)
 	launcher := filepath.Join(root, "test", "controlplane", "bin", "controlplane")
-	registration := process(t, "registration", launcher, "register", "--kubeconfig", p.kubeconfig, "--port", strconv.Itoa(port), "--timeout", "50s",
-		"--bin", filepath.Join(root, "test", "controlplane", "bin"))
+	registration := process(t, "registration", launcher, append([]string{
+		"register", "--kubeconfig", p.kubeconfig, "--port", strconv.Itoa(port), "--timeout", "50s",
+		"--bin", filepath.Join(root, "test", "controlplane", "bin"),
+	}, flags...)...)
 	select {
 	case <-registration.done:
 	case <-out.done:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type RegisterOptions struct {
 	Port       int    // On loopback, with TLS.
 	CAFile     string // PEM; its certificates vouch for foresail.foresail.svc. Empty: the server is not verified.
 	Timeout    time.Duration
+	Resource   bool // metrics.k8s.io is served too.
 }
 
 type apiService struct {
@@ -31,9 +33,16 @@ var apiServices = []apiService{
 	{"external.metrics.k8s.io", "v1beta1", 100},
 }
 
-// Register makes a process on loopback the plane's custom and external metrics API, and waits until the aggregator finds all
-// three APIServices Available. The server may start later than this; the aggregator asks again with a growing pause.
+// resourceAPI is metrics.k8s.io.
+var resourceAPI = apiService{"metrics.k8s.io", "v1beta1", 100}
+
+// Register makes a process on loopback the plane's custom and external metrics API, and the resource metrics API where
+// that is asked for, and waits until the aggregator finds all APIServices Available. The server may start later than this; the aggregator asks again with a growing pause.
 func Register(ctx context.Context, opts RegisterOptions) error {
+	apis := slices.Clone(apiServices)
+	if opts.Resource {
+		apis = append(apis, resourceAPI)
+	}
 	kubeconfig, err := filepath.Abs(opts.Kubeconfig)
 	if err != nil {
 		return fmt.Errorf("cannot resolve %s: %w", opts.Kubeconfig, err)
@@ -42,7 +51,7 @@ func Register(ctx context.Context, opts RegisterOptions) error {
 		APIs     []apiService
 		Port     int
 		CABundle string
-	}{APIs: apiServices, Port: opts.Port}
+	}{APIs: apis, Port: opts.Port}
 	if opts.CAFile != "" {
 		pem, err := os.ReadFile(opts.CAFile)
 		if err != nil {
@@ -55,7 +64,7 @@ func Register(ctx context.Context, opts RegisterOptions) error {
 		return err
 	}
 	args := []string{"wait", "--for=condition=Available", "--timeout=" + opts.Timeout.String()}
-	for _, a := range apiServices {
+	for _, a := range apis {
 		args = append(args, "apiservice/"+a.Name())
 	}
 	if _, err := k.run(ctx, nil, args...); err != nil {
