@@ -96,7 +96,7 @@ func TestReads(t *testing.T) {
 			if err == nil {
 				items = list.Items
 			}
-			if got := textOf(items, err, podText); got != q.want && !(err != nil && strings.Contains(got, q.want)) {
+			if got := textOf(items, err, podText); got != q.want && (err == nil || !strings.Contains(got, q.want)) {
 				t.Errorf("%s: pods of %q, labels %q, fields %q:\n%s\nwant\n%s", encoding, q.namespace, q.labels, q.fields, got, q.want)
 			}
 		}
