@@ -125,21 +125,28 @@ func (c *calibration) fill(h *past.History, path []float64, paths [][]float64, p
 			window[i] = c.quantile(h, c.windows, k, top, i)
 		}
 		point[mid] = v
-		for i := mid - 1; i >= 0; i-- {
-			point[i] = min(point[i], point[i+1])
-		}
-		for i := mid + 1; i < n; i++ {
-			point[i] = max(point[i], point[i-1])
-		}
+		window[mid] = max(window[mid], top)
+		order(point)
+		order(window)
+	}
+	for k := len(path) - 1; k >= 0; k-- {
+		point, window := points[k*n:(k+1)*n], windows[k*n:(k+1)*n]
 		for i := range window {
-			window[i] = max(window[i], point[i])
-			if k > 0 {
-				window[i] = max(window[i], windows[(k-1)*n+i])
+			if k+1 < len(path) {
+				window[i] = min(window[i], windows[(k+1)*n+i])
 			}
-			if i > 0 { // Interpolation may cross by a last digit.
-				window[i] = max(window[i], window[i-1])
-			}
+			point[i] = min(point[i], window[i])
 		}
+	}
+}
+
+// order makes quantiles rise from the median upwards and fall from it downwards.
+func order(quantiles []float64) {
+	for i := mid - 1; i >= 0; i-- {
+		quantiles[i] = min(quantiles[i], quantiles[i+1])
+	}
+	for i := mid + 1; i < len(quantiles); i++ {
+		quantiles[i] = max(quantiles[i], quantiles[i-1])
 	}
 }
 
