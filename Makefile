@@ -56,6 +56,12 @@ bench: build ## Latency of the metrics API and the packages' micro-benchmarks.
 	go run ./bench/latency
 	go test -run '^$$' -bench . -benchmem ./...
 
+TRACES ?= bench/traces
+
+.PHONY: bench-forecast
+bench-forecast: ## Accuracy of the forecast, trace by trace; exits 1 where a figure is missed. TRACES=DIR for other traces.
+	go run ./bench/accuracy -check -traces $(TRACES)
+
 .PHONY: clean
 clean: ## Remove what was built.
 	rm -rf bin $(CONTROLPLANE)/bin test/oracle/bin

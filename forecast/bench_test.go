@@ -52,7 +52,7 @@ func BenchmarkBackfillFiveWeeks(b *testing.B) {
 // BenchmarkBytesPerSeries reports what one forecaster with its models holds, after five weeks.
 func BenchmarkBytesPerSeries(b *testing.B) {
 	values := fiveWeeks()
-	const n = 20
+	const n = 5
 	for b.Loop() {
 		var before, after runtime.MemStats
 		runtime.GC()

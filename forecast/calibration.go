@@ -16,12 +16,13 @@ const (
 )
 
 const (
-	maxAnchors = 3
-	maxErrors  = 384
+	maxAnchors = 2
+	maxErrors  = 192
 )
 
-// calibration turns a path into quantiles: separately of the value and of the window maximum, and by lead. It works on up to
-// three leads, the anchors, and interpolates between them.
+// calibration turns a path into quantiles: separately of the value and of the window maximum, and by lead. It works on two
+// leads, the anchors: the first and the longest, and between them by the square root of the lead, as errors of many small changes
+// grow.
 type calibration struct {
 	anchors []int
 	stride  int // Of a long memory of errors every few are kept; see thin.
@@ -41,6 +42,10 @@ func newCalibration(s shape) *calibration {
 	points, windows := newResiduals(s), newResiduals(s)
 	for _, lead := range c.anchors {
 		c.points = append(c.points, newTarget(s, lead, false, 2*s.memory/c.stride, points))
+		if lead == 1 { // A window of one step is its value.
+			c.windows = append(c.windows, c.points[0])
+			continue
+		}
 		c.windows = append(c.windows, newTarget(s, lead, true, 2*s.memory/c.stride, windows))
 	}
 	for lead := 1; lead <= s.lead; lead++ {
@@ -50,7 +55,8 @@ func newCalibration(s shape) *calibration {
 		}
 		a := anchoring{from: max(to-1, 0), to: to, share: 1}
 		if to > 0 {
-			a.share = float64(lead-c.anchors[to-1]) / float64(c.anchors[to]-c.anchors[to-1])
+			from, end := math.Sqrt(float64(c.anchors[to-1])), math.Sqrt(float64(c.anchors[to]))
+			a.share = (math.Sqrt(float64(lead)) - from) / (end - from)
 		}
 		c.between = append(c.between, a)
 	}
@@ -81,14 +87,17 @@ func (c *calibration) kept(slot int64) bool { return slot%int64(c.stride) == 0 }
 func (c *calibration) forget() {
 	for i := range c.anchors {
 		c.points[i].forget()
-		c.windows[i].forget()
+		if c.windows[i] != c.points[i] {
+			c.windows[i].forget()
+		}
 	}
 }
 
 // hear notes what another expert says the .9 quantiles are at the longest lead; NaN where it is silent.
 func (c *calibration) hear(point, window float64) {
 	last := len(c.anchors) - 1
-	c.points[last].heard, c.windows[last].heard = point, window
+	c.windows[last].heard = window // The same as the value's if there is one step.
+	c.points[last].heard = point
 }
 
 // learn takes the newest step of h.
@@ -96,7 +105,9 @@ func (c *calibration) learn(h *past.History) {
 	keep := c.kept(h.Slot())
 	for i := range c.anchors {
 		c.points[i].learn(h, keep)
-		c.windows[i].learn(h, keep)
+		if c.windows[i] != c.points[i] {
+			c.windows[i].learn(h, keep)
+		}
 	}
 }
 
@@ -113,7 +124,9 @@ func largest(values []float64) float64 {
 func (c *calibration) fill(h *past.History, path []float64, paths [][]float64, points, windows []float64) {
 	for i := range c.anchors {
 		c.points[i].issue(h, path, paths)
-		c.windows[i].issue(h, path, paths)
+		if c.windows[i] != c.points[i] {
+			c.windows[i].issue(h, path, paths)
+		}
 	}
 	const n = len(levels)
 	top := math.Inf(-1)

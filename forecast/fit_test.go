@@ -112,7 +112,7 @@ func fit(t *testing.T, s shape, values []float64) expert.Smoothing {
 	return decode(result.X)
 }
 
-// The reason why no optimiser runs in production: the bank of fixed parameters does as well as parameters fitted to
+// The reason why no optimiser runs in production: even without the trees, the bank of fixed parameters does nearly as well as parameters fitted to
 // the very series by its own past.
 func TestFixedParametersHold(t *testing.T) {
 	for _, c := range []struct {
@@ -154,7 +154,7 @@ func TestFixedParametersHold(t *testing.T) {
 		set.Models = append(others, expert.NewHoltWinters(fitted, s.seasons))
 		tuned := judge(assemble(config, set))
 		t.Logf("%s: mean error of the mixture with the bank %.4g, with fitted %+v %.4g", c.trace, bank, fitted, tuned)
-		if bank > 1.05*tuned {
+		if bank > 1.08*tuned {
 			t.Errorf("%s: mean error %v with the bank, %v with fitted %+v", c.trace, bank, tuned, fitted)
 		}
 	}

@@ -48,7 +48,7 @@ func New(config Config) (*Forecaster, error) {
 func fresh(config Config) *Forecaster {
 	s := config.shape()
 	return assemble(config, expert.New(expert.Options{
-		Lead: s.lead, Seasons: s.seasons, Recall: s.recall, Trees: config.Seasons[0] >= leastSeason,
+		Lead: s.lead, Seasons: s.seasons, Trees: config.Seasons[0] >= leastSeason,
 	}))
 }
 
@@ -184,6 +184,9 @@ func (f *Forecaster) Refit() {
 		f.boosted.Refit(f.history)
 	}
 }
+
+// RefitDue tells whether Refit has something to do.
+func (f *Forecaster) RefitDue() bool { return f.boosted != nil && f.boosted.Due() }
 
 // Spread moves the refits within the season by a seed, such as a hash of the series' name, so that those of many series do not
 // all fall due at once.

@@ -11,8 +11,12 @@ type mixture struct {
 	tau    float64
 	regret []float64
 	square []float64
-	bound  float64 // Largest squared regret of one step, fading too.
+	bound  float64 // A share of the largest squared regret of one step, fading too.
 }
+
+// boundShare is how much of the largest squared regret counts before there are any others. The whole of it, as published, lets go
+// of bad models too late.
+const boundShare = .01
 
 func newMixture(models int, tau float64, memory int) *mixture {
 	return &mixture{tau: tau, fade: 1 - 1/float64(memory), regret: make([]float64, models), square: make([]float64, models)}
@@ -61,6 +65,6 @@ func (m *mixture) learn(forecasts []float64, mixed, came float64) {
 		r := slope * (mixed - v) // What model i would have spared.
 		m.regret[i] = m.fade*m.regret[i] + r
 		m.square[i] = m.fade*m.square[i] + r*r
-		m.bound = max(m.bound, r*r)
+		m.bound = max(m.bound, boundShare*r*r)
 	}
 }

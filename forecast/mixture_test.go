@@ -51,7 +51,7 @@ func mixedSlowly(forecasts []float64, log []mixed, tau, fade float64) float64 {
 			}
 			regret[i] += r * math.Pow(fade, float64(later))
 			squares[i] += r * r * math.Pow(fade, float64(later))
-			bound = max(bound, r*r*math.Pow(fade, float64(len(log)-1-n)))
+			bound = max(bound, boundShare*r*r*math.Pow(fade, float64(len(log)-1-n)))
 		}
 	}
 	sum, weights, plain, awake := 0., 0., 0., 0.

@@ -1,6 +1,10 @@
 package forecast
 
-import "math"
+import (
+	"math"
+
+	"github.com/foresail/foresail/forecast/past"
+)
 
 // blocks is the number of parts of the shortest season that have a size of errors each.
 const blocks = 48
@@ -56,20 +60,20 @@ func (s *size) at(slot int64, season int) float64 {
 
 // residuals keeps the newest errors at the longest lead on the root scale, by slot; NaN where unknown.
 type residuals struct {
-	errors  []float32
+	errors  []past.Half
 	seasons []int
 	size    float64 // Usual size.
 }
 
 func newResiduals(s shape) *residuals {
-	r := &residuals{errors: make([]float32, s.seasons[len(s.seasons)-1]+1), seasons: s.seasons}
+	r := &residuals{errors: make([]past.Half, s.seasons[len(s.seasons)-1]+1), seasons: s.seasons}
 	for i := range r.errors {
-		r.errors[i] = float32(math.NaN())
+		r.errors[i] = past.ToHalf(math.NaN())
 	}
 	return r
 }
 
-func (r *residuals) note(slot int64, e float64) { r.errors[slot%int64(len(r.errors))] = float32(e) }
+func (r *residuals) note(slot int64, e float64) { r.errors[slot%int64(len(r.errors))] = past.ToHalf(e) }
 
 // ago returns the error one season before a slot, at most a season after now; 0 where unknown.
 func (r *residuals) ago(now, slot int64, season int) float64 {
@@ -77,7 +81,7 @@ func (r *residuals) ago(now, slot int64, season int) float64 {
 	if at < 0 || at > now || now-at >= int64(len(r.errors)) {
 		return 0
 	}
-	if e := float64(r.errors[at%int64(len(r.errors))]); !math.IsNaN(e) {
+	if e := r.errors[at%int64(len(r.errors))].Value(); !math.IsNaN(e) {
 		return e
 	}
 	return 0

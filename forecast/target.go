@@ -12,10 +12,10 @@ const (
 	speakers  = 4                 // Ways to a quantile: regressed on two scales, the errors' own, and heard.
 	byErrors  = 2
 	byTrees   = 3
-	penalty   = 10  // Pseudo-observations of the prior.
-	conformal = .01 // Step of the last correction, in sizes of an error.
-	drift     = 5   // Its bound.
-	leastSize = .05 // Of the usual size.
+	penalty   = 10   // Pseudo-observations of the prior.
+	conformal = .003 // Step of the last correction, in sizes of an error.
+	drift     = 5    // Its bound.
+	leastSize = .05  // Of the usual size.
 )
 
 // scales are those that errors are measured on.
@@ -77,7 +77,7 @@ func (t *target) forget() {
 		for i := range t.regressed[l] {
 			t.regressed[l][i] = linear.NewQuantile(levels[mid+l], float64(2*t.memory), prior)
 		}
-		t.mixes[l] = newMixture(speakers, levels[mid+l], t.memory)
+		t.mixes[l] = newMixture(speakers, levels[mid+l], 4*t.memory)
 	}
 	t.shifts = [regressed]float64{}
 	for i := range t.issues {

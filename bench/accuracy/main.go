@@ -3,9 +3,12 @@
 // quantiles of its own errors over 14 days.
 //
 // mae is the mean absolute error of the median; pin90 and wpin90 the mean pinball losses at .9 of the value at the lead
-// and of the window maximum; wcov90 the share of window maxima not above their .9 quantile. Official origins are every
+// and of the window maximum; wcov90 the share of window maxima not above their .9 quantile; served is wpin90 of what is
+// served, which is the live value while the forecast is not trusted. Official origins are every
 // 25 steps (every 5 where a step is 30 minutes or more), dense ones every step. The evaluation is the last 14 days of a trace, the
-// last 40 % of one shorter than 28 days, the last 28 days where a step is 30 minutes or more.
+// last 40 % of one shorter than 28 days, the last 28 days where a step is 30 minutes or more. Cost is processor time, of an update
+// with its outlook and of a refit, and the memory that one forecaster holds. With -check it exits 1 where a figure of the project is
+// missed.
 package main
 
 import (
@@ -14,6 +17,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime"
 	"text/tabwriter"
 	"time"
 
@@ -23,9 +27,17 @@ import (
 
 func main() {
 	dir := flag.String("traces", "bench/traces", "directory of traces: timestamp,value rows in .csv or .csv.gz")
+	check := flag.Bool("check", false, "exit 1 where a figure of the project is missed")
 	flag.Parse()
-	if err := run(*dir, os.Stdout); err != nil {
+	missed, err := run(*dir, os.Stdout)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "accuracy:", err)
+		os.Exit(1)
+	}
+	for _, m := range missed {
+		fmt.Println("missed:", m)
+	}
+	if *check && len(missed) > 0 {
 		os.Exit(1)
 	}
 }
@@ -33,83 +45,168 @@ func main() {
 // forecastAt is what was said at one origin.
 type forecastAt struct {
 	p50, p90, w90 float64
+	served        float64
 	trusted       bool
 }
 
 // score is the mean losses over a set of origins.
 type score struct {
-	mae, pin90, wpin90, wcov90, trusted float64
-	values, windows                     float64
+	mae, pin90, wpin90, served, wcov90, trusted float64
+	values, windows                             float64
 }
 
-func run(dir string, out io.Writer) error {
+// cost is what forecasting took.
+type cost struct {
+	update, refit time.Duration // Mean processor time; refit is 0 without any.
+	bytes         float64
+}
+
+// result is one trace's outcome.
+type result struct {
+	trace           *trace
+	official, dense score // Ratios to the naive forecast.
+	cost            cost
+}
+
+func run(dir string, out io.Writer) (missed []string, err error) {
 	traces, err := loadAll(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(traces) == 0 {
-		return fmt.Errorf("no traces in %s", dir)
+		return nil, fmt.Errorf("no traces in %s", dir)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "trace\tmae\tpin90\twpin90\twcov90\ttrusted\t|\tdense mae\tpin90\twpin90\twcov90\t|\tus/step\t")
-	var all, fine, denseAll, denseFine []score
+	fmt.Fprintln(w, "trace\tmae\tpin90\twpin90\tserved\twcov90\ttrusted\t|\tdense mae\tpin90\twpin90\tserved\twcov90\t|\tus/step\trefit ms\tkB\t")
+	var results []result
 	for _, t := range traces {
 		naive := lastValue(t)
-		ours, cost, err := walk(t)
+		ours, spent, err := walk(t)
 		if err != nil {
-			return fmt.Errorf("cannot forecast trace %s: %w", t.name, err)
+			return nil, fmt.Errorf("cannot forecast trace %s: %w", t.name, err)
 		}
-		official := ratio(t.judge(ours, t.stride), t.judge(naive, t.stride))
-		dense := ratio(t.judge(ours, 1), t.judge(naive, 1))
-		all, denseAll = append(all, official), append(denseAll, dense)
-		if t.lead > 1 {
-			fine, denseFine = append(fine, official), append(denseFine, dense)
-		}
-		row(w, t.name, official, dense, fmt.Sprintf("%.1f", float64(cost.Nanoseconds())/1e3/float64(len(t.values))))
+		r := result{t, ratio(t.judge(ours, t.stride), t.judge(naive, t.stride)), ratio(t.judge(ours, 1), t.judge(naive, 1)), spent}
+		results = append(results, r)
+		row(w, t.name, r.official, r.dense, fmt.Sprintf("%.1f\t%.1f\t%.0f",
+			float64(spent.update.Nanoseconds())/1e3, float64(spent.refit.Microseconds())/1e3, spent.bytes/1e3))
 	}
-	row(w, "geometric mean, all", mean(all), mean(denseAll), "")
+	official, dense := means(results)
+	row(w, "geometric mean, all", official, dense, "\t\t")
+	var fine []result
+	for _, r := range results {
+		if r.trace.lead > 1 {
+			fine = append(fine, r)
+		}
+	}
 	if len(fine) > 0 {
-		row(w, "geometric mean, steps under 30 min", mean(fine), mean(denseFine), "")
+		official, dense := means(fine)
+		row(w, "geometric mean, steps under 30 min", official, dense, "\t\t")
 	}
-	return w.Flush()
+	return misses(results), w.Flush()
 }
 
 func row(w io.Writer, name string, o, d score, cost string) {
-	fmt.Fprintf(w, "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.2f\t|\t%.3f\t%.3f\t%.3f\t%.3f\t|\t%s\t\n",
-		name, o.mae, o.pin90, o.wpin90, o.wcov90, o.trusted, d.mae, d.pin90, d.wpin90, d.wcov90, cost)
+	fmt.Fprintf(w, "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.2f\t|\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t|\t%s\t\n",
+		name, o.mae, o.pin90, o.wpin90, o.served, o.wcov90, o.trusted, d.mae, d.pin90, d.wpin90, d.served, d.wcov90, cost)
 }
 
-// walk forecasts every step of the trace and returns what was said and the time it took.
-func walk(t *trace) ([]forecastAt, time.Duration, error) {
-	f, err := forecast.New(forecast.Config{Step: t.step, Lead: time.Duration(t.lead) * t.step})
-	if err != nil {
-		return nil, 0, err
+// misses compares the results with the figures that the project holds itself to.
+func misses(results []result) (missed []string) {
+	expect := func(ok bool, format string, args ...any) {
+		if !ok {
+			missed = append(missed, fmt.Sprintf(format, args...))
+		}
 	}
+	calibrated := 0
+	for _, r := range results {
+		name := r.trace.name
+		if math.Abs(r.dense.wcov90-.9) <= .03 {
+			calibrated++
+		}
+		expect(r.official.wpin90 <= 1.03, "wpin90 of %s is %.3f, at most 1.03", name, r.official.wpin90)
+		expect(r.official.served <= 1.01, "served wpin90 of %s is %.3f, at most 1.01", name, r.official.served)
+		expect(r.cost.update <= 20*time.Microsecond, "an update of %s takes %v, at most 20us", name, r.cost.update)
+		expect(r.cost.refit <= 60*time.Millisecond, "a refit of %s takes %v, at most 60ms", name, r.cost.refit)
+		expect(r.cost.bytes <= 150e3, "a series of %s takes %.0f kB, at most 150", name, r.cost.bytes/1e3)
+	}
+	m, _ := means(results)
+	expect(m.mae <= .53, "mae is %.3f, at most .53", m.mae)
+	expect(m.pin90 <= .55, "pin90 is %.3f, at most .55", m.pin90)
+	expect(m.wpin90 <= .56, "wpin90 is %.3f, at most .56", m.wpin90)
+	expect(m.wcov90 >= .89 && m.wcov90 <= .91, "wcov90 is %.3f, .89 to .91", m.wcov90)
+	expect(8*calibrated >= 7*len(results), "dense wcov90 is within .03 of .9 on %d of %d traces, at least 7 of 8", calibrated, len(results))
+	return missed
+}
+
+// walk forecasts every step of the trace and returns what was said and what it took.
+func walk(t *trace) ([]forecastAt, cost, error) {
 	lead := time.Duration(t.lead) * t.step
+	f, err := forecast.New(forecast.Config{Step: t.step, Lead: lead})
+	if err != nil {
+		return nil, cost{}, err
+	}
 	out := make([]forecastAt, len(t.values))
-	began := time.Now()
+	var updates, refits time.Duration
+	count := 0
+	last := processorTime()
+	lap := func() time.Duration {
+		now := processorTime()
+		spent := now - last
+		last = now
+		return spent
+	}
 	for i, v := range t.values {
 		end := time.Unix(0, (t.first+int64(i)+1)*int64(t.step))
 		if err := f.Step(series.Sample{Time: end, Value: v}); err != nil {
-			return nil, 0, err
-		}
-		if i < t.start {
-			continue
+			return nil, cost{}, err
 		}
 		o := f.Outlook()
-		at := &out[i]
-		for _, q := range []struct {
-			to   *float64
-			read func(time.Duration, float64) (float64, error)
-			tau  float64
-		}{{&at.p50, o.Point, .5}, {&at.p90, o.Point, .9}, {&at.w90, o.Window, .9}} {
-			if *q.to, err = q.read(lead, q.tau); err != nil {
-				return nil, 0, err
+		if i >= t.start {
+			if err := out[i].read(&o, lead, v); err != nil {
+				return nil, cost{}, err
 			}
 		}
-		at.trusted = o.State.Trusted()
+		if f.RefitDue() {
+			updates += lap()
+			f.Refit()
+			refits += lap()
+			count++
+		}
 	}
-	return out, time.Since(began), nil
+	updates += lap()
+	spent := cost{update: updates / time.Duration(len(t.values)), refit: refits / time.Duration(max(count, 1)), bytes: held(&f)}
+	return out, spent, nil
+}
+
+// read takes what counts of an outlook that was issued when v was the live value.
+func (at *forecastAt) read(o *forecast.Outlook, lead time.Duration, v float64) (err error) {
+	for _, q := range []struct {
+		to   *float64
+		read func(time.Duration, float64) (float64, error)
+		tau  float64
+	}{{&at.p50, o.Point, .5}, {&at.p90, o.Point, .9}, {&at.w90, o.Window, .9}} {
+		if *q.to, err = q.read(lead, q.tau); err != nil {
+			return err
+		}
+	}
+	at.trusted = o.State.Trusted()
+	at.served = v
+	if at.trusted {
+		at.served = at.w90
+	}
+	return nil
+}
+
+// held lets go of the forecaster and returns the memory that it held.
+func held(f **forecast.Forecaster) float64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	runtime.KeepAlive(*f)
+	*f = nil
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	return float64(before.HeapAlloc) - float64(after.HeapAlloc)
 }
 
 // judge scores forecasts at every stride-th step of the evaluation.
@@ -122,6 +219,7 @@ func (t *trace) judge(said []forecastAt, stride int) score {
 		}
 		s.windows++
 		s.wpin90 += pinball(top, said[i].w90)
+		s.served += pinball(top, said[i].served)
 		if top <= said[i].w90+1e-9 {
 			s.wcov90++
 		}
@@ -135,7 +233,8 @@ func (t *trace) judge(said []forecastAt, stride int) score {
 		}
 	}
 	s.mae, s.pin90 = s.mae/s.values, s.pin90/s.values
-	s.wpin90, s.wcov90, s.trusted = s.wpin90/s.windows, s.wcov90/s.windows, s.trusted/s.windows
+	s.wpin90, s.served = s.wpin90/s.windows, s.served/s.windows
+	s.wcov90, s.trusted = s.wcov90/s.windows, s.trusted/s.windows
 	return s
 }
 
@@ -143,21 +242,28 @@ func pinball(y, q float64) float64 { return max(.9*(y-q), -.1*(y-q)) }
 
 // ratio divides the losses of a by those of b; coverage and trust are a's own.
 func ratio(a, b score) score {
-	a.mae, a.pin90, a.wpin90 = a.mae/b.mae, a.pin90/b.pin90, a.wpin90/b.wpin90
+	a.mae, a.pin90, a.wpin90, a.served = a.mae/b.mae, a.pin90/b.pin90, a.wpin90/b.wpin90, a.served/b.wpin90
 	return a
 }
 
-// mean is the geometric mean of the ratios and the plain one of coverage and trust.
-func mean(scores []score) score {
-	var m score
-	n := float64(len(scores))
-	for _, s := range scores {
-		m.mae += math.Log(s.mae) / n
-		m.pin90 += math.Log(s.pin90) / n
-		m.wpin90 += math.Log(s.wpin90) / n
-		m.wcov90 += s.wcov90 / n
-		m.trusted += s.trusted / n
+// means are the geometric means of the ratios and the plain ones of coverage and trust.
+func means(results []result) (official, dense score) {
+	for _, r := range results {
+		official.add(r.official, float64(len(results)))
+		dense.add(r.dense, float64(len(results)))
 	}
-	m.mae, m.pin90, m.wpin90 = math.Exp(m.mae), math.Exp(m.pin90), math.Exp(m.wpin90)
-	return m
+	for _, s := range []*score{&official, &dense} {
+		s.mae, s.pin90, s.wpin90, s.served = math.Exp(s.mae), math.Exp(s.pin90), math.Exp(s.wpin90), math.Exp(s.served)
+	}
+	return official, dense
+}
+
+// add sums up the n-th part of the logarithms of the ratios, and of coverage and trust.
+func (s *score) add(o score, n float64) {
+	s.mae += math.Log(o.mae) / n
+	s.pin90 += math.Log(o.pin90) / n
+	s.wpin90 += math.Log(o.wpin90) / n
+	s.served += math.Log(o.served) / n
+	s.wcov90 += o.wcov90 / n
+	s.trusted += o.trusted / n
 }

@@ -169,7 +169,8 @@ func lastValue(t *trace) []forecastAt {
 	for i, y := range t.values {
 		count(i-t.lead, insert)
 		count(i-14*t.perDay-1, remove)
-		out[i] = forecastAt{p50: y, p90: y + quantile(points, .9), w90: y + quantile(windows, .9)}
+		w90 := y + quantile(windows, .9)
+		out[i] = forecastAt{p50: y, p90: y + quantile(points, .9), w90: w90, served: w90}
 	}
 	return out
 }

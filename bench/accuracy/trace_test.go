@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The scores of the naive forecast as an independent implementation of the protocol, in Python with numpy 2 and pandas, has
@@ -62,7 +63,7 @@ func TestParseNamesTheLine(t *testing.T) {
 // On the traces of this repository the forecast beats the naive one on every score.
 func TestRun(t *testing.T) {
 	var out bytes.Buffer
-	if err := run("../traces", &out); err != nil {
+	if _, err := run("../traces", &out); err != nil {
 		t.Fatal(err)
 	}
 	rows := 0
@@ -81,7 +82,31 @@ func TestRun(t *testing.T) {
 	if rows < 4 || !strings.Contains(out.String(), "geometric mean, all") {
 		t.Errorf("%d traces:\n%s", rows, &out)
 	}
-	if err := run(t.TempDir(), &out); err == nil {
+	if _, err := run(t.TempDir(), &out); err == nil {
 		t.Error("no traces are no error")
+	}
+}
+
+// Each figure that is missed is named, with the trace where it is one trace's.
+func TestMisses(t *testing.T) {
+	good := result{
+		trace: &trace{name: "good"}, official: score{mae: .4, pin90: .4, wpin90: .4, served: .4, wcov90: .9}, dense: score{mae: .4, wcov90: .92},
+		cost: cost{update: time.Microsecond, refit: time.Millisecond, bytes: 1000},
+	}
+	if missed := misses([]result{good, good}); len(missed) != 0 {
+		t.Errorf("missed %v", missed)
+	}
+	bad := result{
+		trace: &trace{name: "bad"}, official: score{mae: 2, pin90: 2, wpin90: 2, served: 2, wcov90: 1}, dense: score{mae: 1, wcov90: .95},
+		cost: cost{update: time.Second, refit: time.Second, bytes: 1e6},
+	}
+	missed := strings.Join(misses([]result{good, bad}), "\n") // Means: sqrt(.4*2) = .894, coverage .95, one of two calibrated.
+	for _, want := range []string{
+		"wpin90 of bad is 2.000", "served wpin90 of bad is 2.000", "an update of bad takes 1s", "a refit of bad takes 1s", "a series of bad takes 1000 kB",
+		"mae is 0.894", "pin90 is 0.894", "wpin90 is 0.894", "wcov90 is 0.950", "on 1 of 2 traces",
+	} {
+		if !strings.Contains(missed, want) {
+			t.Errorf("not named: %s, in\n%s", want, missed)
+		}
 	}
 }

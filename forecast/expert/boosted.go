@@ -13,10 +13,7 @@ type Boosted struct {
 	lead    int
 	seasons []int
 	rows    int
-	hw      *HoltWinters
-	offset  int64     // Of the slot of the season that refits become due at.
-	ahead   []float32 // Ring: what Holt-Winters said for one longest lead ahead, on the root scale, by slot.
-	next    []float32 // Likewise one step ahead.
+	offset  int64 // Of the slot of the season that refits become due at.
 	means   levels
 	due     bool
 	scale   float64 // Of the fitted models; 0 before the first.
@@ -34,7 +31,7 @@ const (
 )
 
 const (
-	boostedFeatures = 27
+	boostedFeatures = 24
 	boostedRows     = 8064 // Four weeks by five minutes.
 	boostedSeasons  = 84   // Most seasons that are learnt from.
 	firstRefit      = 2    // Seasons of history.
@@ -43,18 +40,14 @@ const (
 
 // boosting says how each model is fitted.
 var boosting = [boostedModels]trees.Options{
-	median50: {Tau: .5, Trees: 30, Leaves: 15, Rate: .2, MinLeaf: 20, Columns: .5, Seed: 1},
-	point90:  {Tau: .9, Trees: 40, Leaves: 8, Depth: 3, Rate: .2, MinLeaf: 20, Columns: .5, Seed: 2},
-	window90: {Tau: .9, Trees: 40, Leaves: 8, Depth: 3, Rate: .2, MinLeaf: 20, Columns: .5, Seed: 3},
+	median50: {Tau: .5, Trees: 40, Leaves: 15, Rate: .15, MinLeaf: 20, Columns: .5, Seed: 1},
+	point90:  {Tau: .9, Trees: 60, Leaves: 8, Depth: 3, Rate: .15, MinLeaf: 20, Columns: .5, Seed: 2},
+	window90: {Tau: .9, Trees: 60, Leaves: 8, Depth: 3, Rate: .15, MinLeaf: 20, Columns: .5, Seed: 3},
 }
 
 // newBoosted returns trees that sleep until their first refit. The seed spreads the refits of different series.
-func newBoosted(lead int, seasons []int, hw *HoltWinters, recall int) *Boosted {
-	b := &Boosted{lead: lead, seasons: seasons, hw: hw, rows: min(boostedRows, boostedSeasons*seasons[0])}
-	b.ahead, b.next = make([]float32, recall), make([]float32, recall)
-	for i := range b.ahead {
-		b.ahead[i], b.next[i] = float32(math.NaN()), float32(math.NaN())
-	}
+func newBoosted(lead int, seasons []int) *Boosted {
+	b := &Boosted{lead: lead, seasons: seasons, rows: min(boostedRows, boostedSeasons*seasons[0])}
 	b.means = newLevels(seasons[0])
 	b.said = [boostedModels]float64{math.NaN(), math.NaN(), math.NaN()}
 	return b
@@ -65,8 +58,6 @@ func (b *Boosted) Spread(seed uint64) { b.offset = int64(seed % uint64(b.seasons
 
 // Update implements Model.
 func (b *Boosted) Update(h *past.History) {
-	at := h.Slot() % int64(len(b.ahead))
-	b.ahead[at], b.next[at] = float32(b.hw.root(h, b.lead)), float32(b.hw.root(h, 1))
 	b.means.follow(h.Back(0))
 	season := b.seasons[0]
 	if n := h.Steps(); n == firstRefit*season || n > firstRefit*season && h.Slot()%int64(season) == b.offset {

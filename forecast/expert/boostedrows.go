@@ -96,10 +96,6 @@ func (b *Boosted) describe(h *past.History, ago int, means *levels, x []float32)
 	}
 	slot := h.Slot() - int64(ago)
 	short, long := int64(b.seasons[0]), int64(b.seasons[len(b.seasons)-1])
-	said, next, earlier := b.spoken(b.ahead, slot), b.spoken(b.next, slot-1), b.spoken(b.ahead, slot-int64(b.lead))
-	add(said - now)
-	add(now - next)
-	add(now - earlier)
 	add(now)
 	for _, v := range means.value {
 		add(v - now)
@@ -119,14 +115,6 @@ func (b *Boosted) cycle(h *past.History, ago, season int, now float64) [4]float6
 		}
 	}
 	return [4]float64{then - now, later - then, later - now, top - then}
-}
-
-// spoken returns a noted forecast; NaN where there was none.
-func (b *Boosted) spoken(ring []float32, slot int64) float64 {
-	if slot < 0 {
-		return math.NaN()
-	}
-	return past.Square(float64(ring[slot%int64(len(ring))]))
 }
 
 // deviation returns the standard deviation of values.

@@ -17,7 +17,6 @@ type Model interface {
 type Options struct {
 	Lead    int   // Steps.
 	Seasons []int // In steps, rising.
-	Recall  int   // Steps that the history remembers.
 	Trees   bool  // Whether a refit of boosted trees once a season is worth its time.
 }
 
@@ -53,10 +52,8 @@ func New(o Options) Set {
 	// Parameters that held on all traces tried, so that no optimiser need run; see TestFixedParametersHold.
 	var bank []*HoltWinters
 	for _, p := range []Smoothing{
-		{Level: .3, Short: .1, Long: .05, Phi: .7},
 		{Level: .01, Short: .2, Long: .2, Phi: .97},
-		{Level: .05, Short: .1, Long: .1, Phi: .9},
-		{Level: .7, Short: .05, Long: .05, Phi: .3},
+		{Level: .02, Short: .05, Long: .02, Phi: .3},
 	} {
 		hw := NewHoltWinters(p, seasons)
 		bank, models = append(bank, hw), append(models, hw)
@@ -65,7 +62,7 @@ func New(o Options) Set {
 	if !o.Trees {
 		return Set{Models: models, Naives: naives}
 	}
-	boosted := newBoosted(lead, seasons, bank[0], o.Recall)
+	boosted := newBoosted(lead, seasons)
 	return Set{Models: append(models, boosted), Naives: naives, Boosted: boosted}
 }
 

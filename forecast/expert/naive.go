@@ -38,19 +38,19 @@ func (s seasonAgo) Path(h *past.History, dst []float64) {
 // median forecasts the middle of the newest values: the best that can be said of noise without memory, and of
 // series that are mostly zero.
 type median struct {
-	values *past.Ranked[float64]
+	values *past.Ranked[float32] // Roots.
 }
 
-func newMedian(window int) *median { return &median{values: past.NewRanked[float64](window)} }
+func newMedian(window int) *median { return &median{values: past.NewRanked[float32](window)} }
 
 func (m *median) Update(h *past.History) {
-	if v := h.Back(0); !math.IsNaN(v) {
-		m.values.Add(v)
+	if z := h.Root(0); !math.IsNaN(z) {
+		m.values.Add(float32(z))
 	}
 }
 
 func (m *median) Path(_ *past.History, dst []float64) {
-	v := m.values.Quantile(.5)
+	v := past.Square(m.values.Quantile(.5))
 	for i := range dst {
 		dst[i] = v
 	}

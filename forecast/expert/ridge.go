@@ -18,8 +18,8 @@ const (
 var ridgeLevels = [...]float64{.08, .01} // Gains of the level features.
 
 // ridge is direct ridge regression of the change over each lead on the root scale, recentred on the newest value: on
-// the newest changes, levels, what happened from here on in the last cycle of every season and does so in its profile, where the
-// value stands against the profiles, and what Holt-Winters says. All leads share one factorisation (forecast/linear). Leads
+// the newest changes, levels, what happens from here on in the profile of every season and did so in the last cycle of the
+// shortest, where the value stands against the profiles, and what Holt-Winters says. All leads share one factorisation (forecast/linear). Leads
 // between two of at most six anchors are interpolated.
 type ridge struct {
 	anchors  []int
@@ -39,7 +39,7 @@ type ridge struct {
 
 func newRidge(lead int, seasons []int, profiles []*Profile, hw *HoltWinters) *ridge {
 	r := &ridge{anchors: Anchors(lead, ridgeAnchors), seasons: seasons, profiles: profiles, hw: hw, every: max(seasons[0]/24, 6)}
-	n := lags - 1 + len(ridgeLevels) + 1 + len(seasons)*(2*len(r.anchors)+1) + len(r.anchors)
+	n := lags - 1 + len(ridgeLevels) + 1 + len(seasons)*(len(r.anchors)+1) + 2*len(r.anchors)
 	r.model = linear.NewRidge(n, len(r.anchors), float64(max(7*seasons[0], seasons[len(seasons)-1], 20*n)))
 	r.start = max(seasons[0]/2, 2*lags)
 	for range lead {
@@ -92,7 +92,7 @@ func (r *ridge) learn(h *past.History, x []float32) {
 	miss := math.Abs(r.targets[last] - r.model.Predict(x, last))
 	if r.model.Samples() >= r.start {
 		if r.miss > 0 {
-			weight = 1 / max(miss/r.miss, leastMiss)
+			weight = 1 / math.Sqrt(max(miss/r.miss, leastMiss))
 		}
 		r.miss += (miss - r.miss) / float64(r.seasons[0])
 	}
@@ -145,15 +145,17 @@ func (r *ridge) gather(h *past.History, x []float32) {
 	add(r.levels[1] - now)
 	add(-now)
 	slot := h.Slot()
-	for i, season := range r.seasons {
-		then, usual := h.Root(season), r.profiles[i].At(slot)
+	for i, p := range r.profiles {
+		usual := p.At(slot)
 		for _, a := range r.anchors {
-			add(h.Root(season-a%season) - then)
-			add(r.profiles[i].At(slot+int64(a)) - usual)
+			add(p.At(slot+int64(a)) - usual)
 		}
 		add(now - usual - r.against[i])
 	}
+	season := r.seasons[0]
+	then := h.Root(season)
 	for _, a := range r.anchors {
+		add(h.Root(season-a%season) - then)
 		add(r.hw.root(h, a) - now)
 	}
 }

@@ -91,3 +91,21 @@ func TestHistoryForgets(t *testing.T) {
 		t.Errorf("length %d, steps %d, slot %d", h.Len(), h.Steps(), h.Slot())
 	}
 }
+
+func TestHalf(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		v := random.NormFloat64() * math.Exp(5*random.NormFloat64())
+		if got := ToHalf(v).Value(); math.Abs(got-v) > math.Abs(v)/256 {
+			t.Fatalf("%v became %v", v, got)
+		}
+	}
+	for v, want := range map[float64]float64{0: 0, -3: -3, 1 + 1./256: 1, 1 + 3./256: 1 + 4./256, math.Inf(-1): math.Inf(-1)} {
+		if got := ToHalf(v).Value(); got != want {
+			t.Errorf("%v became %v, want %v", v, got, want)
+		}
+	}
+	if !math.IsNaN(ToHalf(math.NaN()).Value()) {
+		t.Error("NaN became a number")
+	}
+}

@@ -6,6 +6,8 @@ package trees
 import (
 	"math"
 	"slices"
+
+	"github.com/foresail/foresail/forecast/past"
 )
 
 const (
@@ -51,22 +53,25 @@ func (d *Data) scattered(i int) int {
 	return int(uint64(i) * 0x9e3779b97f4a7c15 >> 32 * uint64(d.rows) >> 32) // Steps of the golden ratio.
 }
 
-// edges sorts values in place and returns at most Bins-1 of them that split it evenly.
+// edges sorts values in place and returns at most Bins-1 edges that split them evenly, rounded to what a model can hold.
 func edges(values []float32) []float32 {
 	slices.Sort(values)
 	distinct := slices.Compact(slices.Clone(values))
-	if len(distinct) <= Bins {
-		return distinct[:max(len(distinct)-1, 0)]
-	}
 	out := make([]float32, 0, Bins-1)
-	for b := 1; b < Bins; b++ {
-		v := values[b*len(values)/Bins]
-		if len(out) == 0 || v > out[len(out)-1] {
+	add := func(v float32) {
+		v = float32(past.ToHalf(float64(v)).Value())
+		if (len(out) == 0 || v > out[len(out)-1]) && v >= values[0] && v < values[len(values)-1] {
 			out = append(out, v)
 		}
 	}
-	if out[len(out)-1] == values[len(values)-1] {
-		out = out[:len(out)-1]
+	if len(distinct) <= Bins {
+		for _, v := range distinct {
+			add(v)
+		}
+		return out
+	}
+	for b := 1; b < Bins; b++ {
+		add(values[b*len(values)/Bins])
 	}
 	return out
 }

@@ -3,6 +3,8 @@ package trees
 import (
 	"math/rand/v2"
 	"slices"
+
+	"github.com/foresail/foresail/forecast/past"
 )
 
 // Options say what to fit. All fields are required but Depth.
@@ -28,7 +30,7 @@ func (d *Data) Fit(y []float32, o Options) *Model {
 		m.roots = append(m.roots, int32(len(m.nodes)))
 		m.nodes = append(m.nodes, f.tree()...)
 	}
-	m.nodes = slices.Clip(m.nodes)
+	m.nodes, m.roots = exactly(m.nodes), exactly(m.roots) // Kept for a day.
 	return m
 }
 
@@ -98,7 +100,7 @@ func (f *fitter) tree() []node {
 		p := parts[at]
 		middle := f.divide(p)
 		nodes[p.node] = node{
-			feature: uint8(p.best.feature), value: f.edges[p.best.feature][p.best.bin], left: uint8(len(nodes)), right: uint8(len(nodes) + 1),
+			feature: uint8(p.best.feature), value: past.ToHalf(float64(f.edges[p.best.feature][p.best.bin])), left: uint8(len(nodes)),
 		}
 		left := part{node: len(nodes), from: p.from, to: middle, depth: p.depth + 1}
 		right := part{node: len(nodes) + 1, from: middle, to: p.to, depth: p.depth + 1}
@@ -237,7 +239,7 @@ func (f *fitter) divide(p part) int {
 }
 
 // settle returns the value of a finished leaf and adds it to the scores of its rows.
-func (f *fitter) settle(p part) float32 {
+func (f *fitter) settle(p part) past.Half {
 	rest := f.rest[:0]
 	rows := f.order[p.from:p.to]
 	for _, r := range rows {
@@ -247,7 +249,7 @@ func (f *fitter) settle(p part) float32 {
 	for _, r := range rows {
 		f.score[r] += v
 	}
-	return v
+	return past.ToHalf(float64(v))
 }
 
 func (f *fitter) take() histogram {
@@ -312,3 +314,6 @@ func pick(values []float32, rank int) float32 {
 }
 
 func middle(a, b, c float32) float32 { return max(min(a, b), min(max(a, b), c)) }
+
+// exactly returns a copy without room to grow.
+func exactly[T any](values []T) []T { return append(make([]T, 0, len(values)), values...) }

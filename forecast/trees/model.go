@@ -1,5 +1,7 @@
 package trees
 
+import "github.com/foresail/foresail/forecast/past"
+
 // Model is a sum of trees.
 type Model struct {
 	base  float32
@@ -9,9 +11,9 @@ type Model struct {
 
 // node is a split, or with leaf as its feature the value of a leaf. Children are counted from the tree's root.
 type node struct {
-	value       float32 // A row whose feature is not larger goes left.
-	feature     uint8
-	left, right uint8
+	value   past.Half // A row whose feature is not larger goes left.
+	feature uint8
+	left    uint8 // The right child is the next one.
 }
 
 // leaf stands for a feature where there is none; so there are at most 255.
@@ -19,18 +21,18 @@ const leaf = 255
 
 // Predict returns the forecast for a row of features, none of which may be NaN.
 func (m *Model) Predict(x []float32) float64 {
-	sum := m.base
+	sum := float64(m.base)
 	for _, root := range m.roots {
 		tree := m.nodes[root:]
 		n := &tree[0]
 		for n.feature != leaf {
-			if x[n.feature] <= n.value {
+			if float64(x[n.feature]) <= n.value.Value() {
 				n = &tree[n.left]
 			} else {
-				n = &tree[n.right]
+				n = &tree[n.left+1]
 			}
 		}
-		sum += n.value
+		sum += n.value.Value()
 	}
-	return float64(sum)
+	return sum
 }

@@ -171,7 +171,7 @@ func TestFitAgainstEverySplit(t *testing.T) {
 		fast, slow := data.Fit(y, o), fitSlowly(x, y, 4, o)
 		for i := range y {
 			row := x[i*4 : i*4+4]
-			if a, b := fast.Predict(row), slow(row); math.Abs(a-b) > 1e-4 {
+			if a, b := fast.Predict(row), slow(row); math.Abs(a-b) > .03 { // Leaves are held to 1 in 256 of their value.
 				t.Fatalf("%+v, row %d: %v, want %v", o, i, a, b)
 			}
 		}
@@ -225,7 +225,7 @@ func TestEdges(t *testing.T) {
 	for i := range many {
 		many[i], ties[i] = float32(640-i), float32(max(i, 500))
 	}
-	if got := edges(many); len(got) != Bins-1 || got[0] != 11 || got[62] != 631 { // Ten values a bin.
+	if got := edges(many); len(got) != Bins-1 || got[0] != 11 || got[62] != 632 { // Ten values a bin; 631 rounded.
 		t.Errorf("%v", got)
 	}
 	if got := edges(ties); got[0] != 500 || !slices.IsSorted(got) || got[len(got)-1] >= 639 {

@@ -56,7 +56,7 @@ var importRules = map[string][]string{
 	"forecast/series":          {},
 	"forecast/past":            {},
 	"forecast/linear":          {},
-	"forecast/trees":           {},
+	"forecast/trees":           {"forecast/past"},
 	"forecast/expert":          {"forecast/linear", "forecast/past", "forecast/trees"},
 	"forecast":                 {"forecast/expert", "forecast/linear", "forecast/past", "forecast/trees", "forecast/series"},
 	"forecast/tracker":         {"forecast", "forecast/series"},
