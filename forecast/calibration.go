@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"slices"
 
 	"github.com/foresail/foresail/forecast/expert"
 	"github.com/foresail/foresail/forecast/past"
@@ -142,7 +143,7 @@ func (c *calibration) fill(h *past.History, path []float64, paths [][]float64, p
 		order(point)
 		order(window)
 	}
-	for k := len(path) - 1; k >= 0; k-- {
+	for k := range slices.Backward(path) {
 		point, window := points[k*n:(k+1)*n], windows[k*n:(k+1)*n]
 		for i := range window {
 			if k+1 < len(path) {
