@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/forecast"
 )
 
@@ -39,7 +40,7 @@ func (s *served) forecastHint() string {
 	if s.forecast == nil {
 		return ""
 	}
-	return fmt.Sprintf("; ask for %s", s.metric+ForecastSuffix)
+	return fmt.Sprintf("; ask for %s", s.metric+rules.ForecastSuffix)
 }
 
 // absent is the error of a read that matched no series, usable or not. It names the first of the causes that hold.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
+	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/series"
@@ -83,9 +84,6 @@ type Forecast struct {
 	// Quantile of that maximum, in (0, 1).
 	Quantile float64
 }
-
-// ForecastSuffix makes the name of a metric's forecast out of the metric's name.
-const ForecastSuffix = "_forecast"
 
 // Options are a provider's collaborators and the metrics that it serves.
 type Options struct {
@@ -205,7 +203,7 @@ func (p *Provider) add(m Metric) error {
 func (p *Provider) names(s *source) []*served {
 	out := []*served{p.metrics.serve(s, s.metric, false)}
 	if s.forecast != nil {
-		out = append(out, p.metrics.serve(s, s.metric+ForecastSuffix, true))
+		out = append(out, p.metrics.serve(s, s.metric+rules.ForecastSuffix, true))
 	}
 	return out
 }

@@ -233,6 +233,37 @@ func TestGetWherePostIsRefused(t *testing.T) {
 	}
 }
 
+// The parameters of the address, by which a proxy may choose the tenant, come with every request, whichever way it is sent.
+func TestParametersOfTheAddressAreKept(t *testing.T) {
+	for _, refused := range []string{"", http.MethodPost} {
+		var asked []string
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == refused {
+				w.WriteHeader(http.StatusMethodNotAllowed)
+				return
+			}
+			asked = append(asked, fmt.Sprint(r.URL.Query()["tenant"], r.FormValue("query"), r.FormValue("match[]")))
+			if strings.HasSuffix(r.URL.Path, "/series") {
+				fmt.Fprint(w, `{"status":"success","data":[]}`)
+				return
+			}
+			fmt.Fprint(w, success)
+		}))
+		defer s.Close()
+		b := newTestBackend(t, s.URL+"/?tenant=a&tenant=b", nil)
+		if _, err := b.Query(t.Context(), "lag", noon); err != nil {
+			t.Error(err)
+		}
+		_, _ = b.QueryRange(t.Context(), "lag", noon, noon.Add(time.Minute), time.Minute) // the answer is a vector
+		if err := b.Series(t.Context(), "lag", noon, func(series.Key) {}); err != nil {
+			t.Error(err)
+		}
+		if got, want := strings.Join(asked, " "), "[a b]lag [a b]lag [a b]lag"; strings.ReplaceAll(got, "] ", "]") != want {
+			t.Errorf("%q refused: asked %q", refused, got)
+		}
+	}
+}
+
 func TestHangingServerIsATimeout(t *testing.T) {
 	release := make(chan struct{})
 	for name, before := range map[string]string{"no header": "", "half a body": success[:50]} {

@@ -23,8 +23,6 @@ import (
 const (
 	// missInterval is how often at most an unknown resource makes the cluster be asked for its resources again.
 	missInterval = 30 * time.Second
-	// refreshInterval is how often they are asked for without that, so that resources which are gone get lost, too.
-	refreshInterval = 10 * time.Minute
 	// discoveryTimeout bounds one request for the cluster's resources.
 	discoveryTimeout = 10 * time.Second
 )
@@ -82,12 +80,13 @@ func NewStaticMapper() *Mapper {
 	return m
 }
 
-// Run asks the cluster for its resources again every ten minutes, until ctx is done.
-func (m *Mapper) Run(ctx context.Context) {
+// Run asks the cluster for its resources again at the interval, which is above 0, until ctx is done: without it
+// resources that are gone would stay.
+func (m *Mapper) Run(ctx context.Context, interval time.Duration) {
 	if m.client == nil {
 		return
 	}
-	ticker := time.NewTicker(refreshInterval)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -113,6 +114,27 @@ func TestMapper(t *testing.T) {
 	}
 }
 
+// The interval is that of --discovery-interval: what is gone from the cluster is gone from the mapper with the next look.
+func TestMapperLooksAgainAtTheInterval(t *testing.T) {
+	a := &api{groups: core()}
+	m := newMapper(t, a)
+	if _, err := m.KindFor(schema.GroupVersionResource{Resource: "deployments"}); err != nil {
+		t.Fatal(err)
+	}
+	a.mu.Lock()
+	delete(a.groups, "apps/v1")
+	a.mu.Unlock()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go m.Run(ctx, 10*time.Millisecond)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := m.KindFor(schema.GroupVersionResource{Resource: "deployments"}); meta.IsNoMatchError(err) {
+			return
+		}
+	}
+	t.Error("a resource that is gone stays known")
+}
+
 func TestMapperFindsWhatIsInstalledLater(t *testing.T) {
 	a := &api{groups: core()}
 	m := newMapper(t, a)
@@ -198,5 +220,5 @@ func TestStaticMapper(t *testing.T) {
 	if _, err := m.ResourceFor(schema.GroupVersionResource{Resource: "widgets"}); !meta.IsNoMatchError(err) {
 		t.Errorf("an unknown resource: %v", err)
 	}
-	m.Run(t.Context()) // has nothing to do and returns
+	m.Run(t.Context(), time.Minute) // has nothing to do and returns
 }

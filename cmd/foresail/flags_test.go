@@ -226,10 +226,21 @@ func TestMistakesInFlags(t *testing.T) {
 		{[]string{"--config", rules, "--prometheus-url", "http://p", "--prometheus-auth-config", "/does/not/exist"}, "--prometheus-auth-config"},
 		{[]string{"--config", rules, "--prometheus-url", "http://p", "--prometheus-auth-incluster"}, "--prometheus-auth-incluster"},
 		{[]string{"--config", rules, "--prometheus-url", "http://p", "--metrics-max-age", "1m"}, "--metrics-max-age is 1m0s"},
+		{[]string{"--config", rules, "--prometheus-url", "http://p", "--metrics-max-age", "-1m"}, "--metrics-max-age is -1m0s"},
+		{[]string{"--config", rules, "--prometheus-url", "http://p", "--discovery-interval", "0"}, "--discovery-interval is 0s"},
 	} {
 		status, _, stderr := call(t, append([]string{"serve"}, c.args...)...)
 		if status != 2 || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%v: status %d, said %q, want %q", c.args, status, stderr, c.says)
 		}
+	}
+}
+
+// Of externalRules alone prometheus-adapter accepts a maximum age below the interval of searches.
+func TestMaxAgeBelowTheRelistIntervalOfExternalRules(t *testing.T) {
+	path := write(t, "externalRules: [{seriesQuery: a, metricsQuery: 'sum(<<.Series>>)'}]\n")
+	f := parsed(t, "--config", path, "--prometheus-url", "http://p", "--metrics-max-age", "1m")
+	if _, err := f.load(); err != nil || f.check() != nil {
+		t.Errorf("refused: %v, %v", err, f.check())
 	}
 }

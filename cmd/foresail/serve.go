@@ -45,7 +45,7 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.maxAge, "metrics-max-age", 0,
 		"how old the last sample of a series may be that makes a metric; 0 means the relist interval")
 	fs.DurationVar(&f.discovery, "discovery-interval", 10*time.Minute,
-		"accepted and ignored: the cluster's resources are asked for every ten minutes, and when an unknown one is met")
+		"how often the cluster's resources are asked for; they are also when an unknown one is met")
 	fs.BoolVar(&f.disableHTTP2, "disable-http2", false, "serve HTTP/1.1 only")
 }
 
@@ -67,6 +67,9 @@ func (f *serveFlags) load() (*config.File, error) {
 	if rules > 0 && len(file.Backends) == 0 && len(c.Kafka)+len(c.GRPC) == 0 && c.NodeMemory == nil {
 		return nil, fmt.Errorf("%s: its rules have no server to ask: name it with --prometheus-url, or list it under backends", f.path)
 	}
+	if len(file.Custom) > 0 && f.maxAge != 0 && f.maxAge < f.relist { // of externalRules prometheus-adapter accepts it
+		return nil, fmt.Errorf("--metrics-max-age is %v, below --metrics-relist-interval (%v): metrics would come and go", f.maxAge, f.relist)
+	}
 	return file, nil
 }
 
@@ -77,8 +80,10 @@ func (f *serveFlags) check() error {
 		return errors.New("name the config file with --config FILE")
 	case f.relist <= 0:
 		return fmt.Errorf("--metrics-relist-interval is %v: give a duration above 0", f.relist)
-	case f.maxAge != 0 && f.maxAge < f.relist:
-		return fmt.Errorf("--metrics-max-age is %v, below --metrics-relist-interval (%v): metrics would come and go", f.maxAge, f.relist)
+	case f.maxAge < 0:
+		return fmt.Errorf("--metrics-max-age is %v: give a duration above 0", f.maxAge)
+	case f.discovery <= 0:
+		return fmt.Errorf("--discovery-interval is %v: give a duration above 0", f.discovery)
 	}
 	return nil
 }
@@ -108,7 +113,7 @@ func serveCommand(logs logs) *cobra.Command {
 			}
 			a, err := app.New(app.Options{
 				Config: file, Logger: logger, Registry: newRegistry(), Cluster: flags.cluster,
-				RelistInterval: flags.relist, SeriesMaxAge: flags.maxAge,
+				RelistInterval: flags.relist, SeriesMaxAge: flags.maxAge, DiscoveryInterval: flags.discovery,
 			})
 			if err != nil {
 				return err

@@ -40,6 +40,8 @@ type Options struct {
 	// last sample of a series may be that makes one. Defaults, those of prometheus-adapter: 10m, and the interval.
 	RelistInterval time.Duration
 	SeriesMaxAge   time.Duration
+	// DiscoveryInterval is how often the cluster is asked for its resources. Default, that of prometheus-adapter: 10m.
+	DiscoveryInterval time.Duration
 	// MaxQueries is how many queries of rules and externalRules are kept fresh at most. Default 10,000.
 	MaxQueries int
 }
@@ -47,6 +49,7 @@ type Options struct {
 func (o *Options) fill() {
 	o.RelistInterval = cmp.Or(o.RelistInterval, 10*time.Minute)
 	o.SeriesMaxAge = cmp.Or(o.SeriesMaxAge, o.RelistInterval)
+	o.DiscoveryInterval = cmp.Or(o.DiscoveryInterval, 10*time.Minute)
 	o.MaxQueries = cmp.Or(o.MaxQueries, 10_000)
 }
 
@@ -180,7 +183,7 @@ func (a *App) Run(outer context.Context) (err error) {
 	if a.objects != nil {
 		a.parts.Go(a.objects.Wait)
 	}
-	a.parts.Go(func() { a.mapper.Run(ctx) })
+	a.parts.Go(func() { a.mapper.Run(ctx, a.opts.DiscoveryInterval) })
 	a.sources.Load().start(ctx)
 	a.start(ctx, g)
 	g.parts.Go(func() { a.backfill(g.ctx, g) })
