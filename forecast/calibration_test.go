@@ -92,21 +92,23 @@ func TestSizes(t *testing.T) {
 // Errors are remembered for the longest season and no longer.
 func TestResidualsAgo(t *testing.T) {
 	r := newResiduals(shape{seasons: []int{4, 8}})
+	h := past.New(20, 12)
 	for slot := range int64(30) {
 		e := float64(slot)
 		if slot == 24 {
 			e = math.NaN()
 		}
 		r.note(slot, e)
+		h.Push(slot, 1)
 	}
 	for _, c := range []struct {
-		slot   int64
+		slot   int
 		season int
 		want   float64
 	}{
 		{30, 4, 26}, {33, 4, 29}, {34, 4, 0}, {30, 8, 22}, {29, 8, 21}, {28, 8, 0}, {32, 8, 0}, {31, 8, 23},
 	} {
-		near(t, "error", r.ago(29, c.slot, c.season), c.want, 0)
+		near(t, "error", r.ago(h, c.slot-29, c.season), c.want, 0)
 	}
 }
 

@@ -1,10 +1,14 @@
 package forecast
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/foresail/foresail/forecast/slots"
 )
 
 // Config says what one series is modelled on and how far ahead it is forecast.
@@ -16,7 +20,23 @@ type Config struct {
 	// Seasons are the periods after which the load repeats, one to three of them, rising, each a multiple of the one
 	// before and of Step. Default 24h and 168h.
 	Seasons []time.Duration `yaml:"seasons"`
+	// Zone holds the rules of the clocks by which the load repeats. Default UTC.
+	Zone *time.Location `yaml:"-"`
+	// Events are the times that are not like others.
+	Events []slots.Event `yaml:"-"`
 }
+
+// Same tells whether what was learnt with the config is good for another one.
+func (c *Config) Same(o *Config) bool {
+	zone := func(z *time.Location) string { return cmp.Or(z, time.UTC).String() }
+	return c.Step == o.Step && c.Lead == o.Lead && slices.Equal(c.Seasons, o.Seasons) && zone(c.Zone) == zone(o.Zone) &&
+		slices.EqualFunc(c.Events, o.Events, func(a, b slots.Event) bool {
+			return a.From.Equal(b.From) && a.To.Equal(b.To) && a.Sunday == b.Sunday && a.Uplift == b.Uplift
+		})
+}
+
+// clock is nil in UTC without events.
+func (c *Config) clock() *slots.Clock { return slots.NewClock(c.Step, c.Zone, c.Events) }
 
 const (
 	maxLeadSteps   = 120

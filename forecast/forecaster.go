@@ -8,6 +8,7 @@ import (
 	"github.com/foresail/foresail/forecast/expert"
 	"github.com/foresail/foresail/forecast/past"
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/forecast/slots"
 )
 
 // Forecaster forecasts one series: every grid value updates its models, their weights and the quantiles in constant time, and
@@ -16,6 +17,7 @@ import (
 type Forecaster struct {
 	config  Config
 	shape   shape
+	clock   *slots.Clock
 	history *past.History
 	models  []expert.Model
 	boosted *expert.Boosted // Among models; nil without trees.
@@ -48,13 +50,14 @@ func New(config Config) (*Forecaster, error) {
 func fresh(config Config) *Forecaster {
 	s := config.shape()
 	return assemble(config, expert.New(expert.Options{
-		Lead: s.lead, Seasons: s.seasons, Trees: config.Seasons[0] >= leastSeason,
+		Lead: s.lead, Seasons: s.seasons, Trees: config.Seasons[0] >= leastSeason, Zoned: config.clock() != nil,
 	}))
 }
 
 func assemble(config Config, set expert.Set) *Forecaster {
 	s := config.shape()
-	f := &Forecaster{config: config, shape: s, history: past.New(s.recall, max(s.lead, 12)), errors: newCalibration(s),
+	clock := config.clock()
+	f := &Forecaster{config: config, shape: s, clock: clock, history: past.New(s.recall, max(s.lead, 12)).Follow(clock), errors: newCalibration(s),
 		models: set.Models, boosted: set.Boosted}
 	f.gate = newGate(s, config.Step, set.Naives, 2*s.memory/f.errors.stride)
 	for range s.lead {
@@ -117,6 +120,7 @@ func (f *Forecaster) end() time.Time { return slotEnd(f.history.Slot(), f.config
 func (f *Forecaster) advance(slot int64, v float64) {
 	h := f.history
 	f.Refit()
+	v /= f.clock.Uplift(slot)
 	h.Push(slot, v)
 	if !math.IsNaN(v) {
 		for lead := 1; lead <= min(f.shape.lead, h.Steps()-1); lead++ {
@@ -171,9 +175,49 @@ func (f *Forecaster) Outlook() Outlook {
 		rows[i] = values[i*n : (i+1)*n : (i+1)*n]
 	}
 	o.Issued = f.end()
+	f.widen(rows)
+	f.lift(rows)
 	o.Points, o.Windows = rows[:f.shape.lead:f.shape.lead], rows[f.shape.lead:]
 	o.State = f.gate.state(f.history, o.Issued)
 	return o
+}
+
+// widen moves quantiles away from the median in a gap: what is then forecast one lead ahead is that and the gap ahead of the last thing
+// known, and errors grow as those of many small changes do.
+func (f *Forecaster) widen(rows [][]float64) {
+	gap := f.history.Gap()
+	if gap == 0 {
+		return
+	}
+	lead := f.shape.lead
+	wider := math.Sqrt(float64(lead+min(gap, f.shape.seasons[0])) / float64(lead))
+	for k := range lead {
+		point, window := rows[k], rows[lead+k]
+		for _, row := range [][]float64{point, window} {
+			for i := range row {
+				row[i] = f.history.Clamp(row[mid] + wider*(row[i]-row[mid]))
+			}
+		}
+		for i := range window {
+			window[i] = max(window[i], point[i])
+			if k > 0 {
+				window[i] = max(window[i], rows[lead+k-1][i])
+			}
+		}
+	}
+}
+
+// lift multiplies the quantiles by what the calendar expects of their times: the models see the load without it.
+func (f *Forecaster) lift(rows [][]float64) {
+	top := 0.
+	for k := range f.shape.lead {
+		uplift := f.clock.Uplift(f.history.Slot() + int64(k) + 1)
+		top = max(top, uplift)
+		for i := range rows[k] {
+			rows[k][i] *= uplift
+			rows[f.shape.lead+k][i] *= top
+		}
+	}
 }
 
 // Refit does what is due once a season and takes longer than an update, some 30 to 60 ms: it fits the boosted trees anew to what

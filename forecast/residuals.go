@@ -49,6 +49,7 @@ func (s *size) learn(e float64, slot int64, season, memory int) {
 	s.byTime[block(slot, season)].add(e, max(float32(2*memory)/blocks, shrinkage))
 }
 
+// block is that of a slot of local time.
 func block(slot int64, season int) int { return int(slot % int64(season) * blocks / int64(season)) }
 
 // at returns the mean size at a slot's time of day, drawn towards that of all times.
@@ -75,10 +76,11 @@ func newResiduals(s shape) *residuals {
 
 func (r *residuals) note(slot int64, e float64) { r.errors[slot%int64(len(r.errors))] = past.ToHalf(e) }
 
-// ago returns the error one season before a slot, at most a season after now; 0 where unknown.
-func (r *residuals) ago(now, slot int64, season int) float64 {
-	at := slot - int64(season)
-	if at < 0 || at > now || now-at >= int64(len(r.errors)) {
+// ago returns the error of one season before a lead after the newest step of h; 0 where unknown.
+func (r *residuals) ago(h *past.History, lead, season int) float64 {
+	ago := h.Before(-lead, season)
+	at := h.Slot() - int64(ago)
+	if at < 0 || ago < 0 || ago >= len(r.errors) {
 		return 0
 	}
 	if e := r.errors[at%int64(len(r.errors))].Value(); !math.IsNaN(e) {

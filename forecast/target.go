@@ -122,7 +122,7 @@ func (t *target) learn(h *past.History, keep bool) {
 	}
 	for i, scale := range scales {
 		e := scale.to(came) - scale.to(said.location)
-		t.sizes[i].learn(e, h.Slot(), t.seasons[0], t.memory)
+		t.sizes[i].learn(e, h.Local(h.Slot()), t.seasons[0], t.memory)
 		if said.scale[i] <= 0 {
 			continue
 		}
@@ -156,7 +156,7 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 		t.describe(h, now, i, paths)
 	}
 	root := past.Root(now.location)
-	now.size = t.sizes[0].at(h.Slot()+int64(t.lead), t.seasons[0])
+	now.size = t.sizes[0].at(h.Local(h.Slot()+int64(t.lead)), t.seasons[0])
 	for l := range t.regressed {
 		for i, scale := range scales {
 			away := t.regressed[l][i].Predict(&now.features[i]) * now.scale[i]
@@ -186,7 +186,7 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 // describe gathers the features of what is said now on scale i, in units of the size of errors expected.
 func (t *target) describe(h *past.History, now *issue, i int, paths [][]float64) {
 	to := scales[i].to
-	slot := h.Slot() + int64(t.lead)
+	slot := h.Local(h.Slot() + int64(t.lead))
 	size := &t.sizes[i]
 	var x [linear.Features]float64
 	x[usually] = float64(size.usual.value)
@@ -232,7 +232,7 @@ func (t *target) describe(h *past.History, now *issue, i int, paths [][]float64)
 
 // then returns the error of a season before what is said now, as it would be at today's level and this lead.
 func (t *target) then(h *past.History, now *issue, i, season int) float64 {
-	e := t.around.ago(h.Slot(), h.Slot()+int64(t.lead), season)
+	e := t.around.ago(h, t.lead, season)
 	if e == 0 || !(t.around.size > 0) {
 		return 0
 	}

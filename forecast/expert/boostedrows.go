@@ -94,7 +94,7 @@ func (b *Boosted) describe(h *past.History, ago int, means *levels, x []float32)
 			add(v)
 		}
 	}
-	slot := h.Slot() - int64(ago)
+	slot := h.Local(h.Slot() - int64(ago))
 	short, long := int64(b.seasons[0]), int64(b.seasons[len(b.seasons)-1])
 	add(now)
 	for _, v := range means.value {
@@ -106,10 +106,10 @@ func (b *Boosted) describe(h *past.History, ago int, means *levels, x []float32)
 // cycle returns what a season before the step ago was like: relative to the step, its change over the lead, what followed relative
 // to the step, and the largest that followed relative to it.
 func (b *Boosted) cycle(h *past.History, ago, season int, now float64) [4]float64 {
-	then := h.Back(ago + season)
+	then := h.Back(h.Before(ago, season))
 	later, top := math.NaN(), math.NaN()
 	for k := 1; k <= b.lead; k++ {
-		later = h.Back(ago + season - (k-1)%season - 1)
+		later = h.Back(h.Before(ago-(k-1)%season-1, season))
 		if !(later <= top) && !math.IsNaN(later) {
 			top = later
 		}

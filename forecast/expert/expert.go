@@ -18,6 +18,7 @@ type Options struct {
 	Lead    int   // Steps.
 	Seasons []int // In steps, rising.
 	Trees   bool  // Whether a refit of boosted trees once a season is worth its time.
+	Zoned   bool  // Whether local time may differ from UTC.
 }
 
 // Set is a list of models. Models further down may read the states of those above: they are to be updated in this order.
@@ -59,6 +60,9 @@ func New(o Options) Set {
 		bank, models = append(bank, hw), append(models, hw)
 	}
 	models = append(models, newRidge(lead, seasons, profiles, bank[0]))
+	if o.Zoned {
+		models = append(models, inUTC{seasonAgo(short)}, inUTC{NewHoltWinters(bank[0].Smoothing, seasons)})
+	}
 	if !o.Trees {
 		return Set{Models: models, Naives: naives}
 	}

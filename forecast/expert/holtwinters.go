@@ -33,7 +33,7 @@ const huber = 3
 type HoltWinters struct {
 	Smoothing
 	seasons []int
-	states  [][]float32 // By slot since the epoch, modulo the season.
+	states  [][]float32 // By local slot since the epoch, modulo the season.
 	level   float64
 	err     float64
 	spread  float64 // Mean absolute error, with a memory of the shortest season.
@@ -58,7 +58,11 @@ func (hw *HoltWinters) Update(h *past.History) {
 		}
 	}
 	if hw.awake {
-		hw.learn(h.Slot(), h.Root(0), h.Steps())
+		age := h.Steps()
+		if !h.Usual(h.Slot()) {
+			age = 0
+		}
+		hw.learn(h.Local(h.Slot()), h.Root(0), age)
 	}
 }
 
@@ -105,7 +109,7 @@ func (hw *HoltWinters) Path(h *past.History, dst []float64) {
 			continue
 		}
 		fade *= hw.Phi
-		dst[i] = h.Clamp(past.Square(hw.level + hw.season(h.Slot()+int64(i)+1) + fade))
+		dst[i] = h.Clamp(past.Square(hw.level + hw.season(h.Local(h.Slot()+int64(i)+1)) + fade))
 	}
 }
 
@@ -114,7 +118,7 @@ func (hw *HoltWinters) root(h *past.History, lead int) float64 {
 	if !hw.awake {
 		return math.NaN()
 	}
-	return hw.level + hw.season(h.Slot()+int64(lead)) + hw.err*math.Pow(hw.Phi, float64(lead))
+	return hw.level + hw.season(h.Local(h.Slot()+int64(lead))) + hw.err*math.Pow(hw.Phi, float64(lead))
 }
 
 // seed estimates the seasonal states from all that h remembers, then lets level, error and spread find their values
@@ -125,11 +129,15 @@ func (hw *HoltWinters) seed(h *past.History) {
 	for i := range rest {
 		rest[i] = h.Root(n - 1 - i)
 	}
-	first := h.Slot() - int64(n-1)
+	local, usual := make([]int64, n), make([]bool, n)
+	for i := range local {
+		slot := h.Slot() - int64(n-1-i)
+		local[i], usual[i] = h.Local(slot), h.Usual(slot)
+	}
 	for i, m := range hw.seasons {
 		clear(hw.states[i])
 		if n >= 2*m {
-			seedSeason(rest, first, hw.states[i])
+			seedSeason(rest, local, usual, hw.states[i])
 		}
 	}
 	short := hw.seasons[0]
@@ -145,7 +153,7 @@ func (hw *HoltWinters) seed(h *past.History) {
 	total, count := 0., 0
 	for i := short - 1; i >= 0; i-- {
 		z := h.Root(i)
-		hw.learn(h.Slot()-int64(i), z, 0)
+		hw.learn(h.Local(h.Slot()-int64(i)), z, 0)
 		if !math.IsNaN(z) {
 			total += math.Abs(hw.err)
 			count++
@@ -154,10 +162,10 @@ func (hw *HoltWinters) seed(h *past.History) {
 	hw.spread = total / float64(max(count, 1))
 }
 
-// seedSeason splits rest, whose first value is that of slot first, into block levels (one per season, counted back
-// from the end) and the mean of each slot around them, by fitting the two in turn, so that missing parts of a block do not tilt its level. It
-// leaves the slot means in state and takes them out of rest; the levels stay in rest.
-func seedSeason(rest []float64, first int64, state []float32) {
+// seedSeason splits rest, whose slots of local time are local, into block levels (one per season, counted back
+// from the end) and the mean of each local slot around them, by fitting the two in turn, so that missing parts of a block do not tilt its level. It
+// leaves the slot means in state and takes them out of rest; the levels stay in rest. Only what is usual counts.
+func seedSeason(rest []float64, local []int64, usual []bool, state []float32) {
 	const rounds = 4
 	n, m := len(rest), len(state)
 	levels := make([]float64, (n+m-1)/m)
@@ -167,8 +175,8 @@ func seedSeason(rest []float64, first int64, state []float32) {
 		for b := range levels {
 			total, count := 0., 0
 			for i := max(n-(b+1)*m, 0); i < n-b*m; i++ {
-				if !math.IsNaN(rest[i]) {
-					total += rest[i] - slots[(first+int64(i))%int64(m)]
+				if !math.IsNaN(rest[i]) && usual[i] {
+					total += rest[i] - slots[local[i]%int64(m)]
 					count++
 				}
 			}
@@ -177,8 +185,8 @@ func seedSeason(rest []float64, first int64, state []float32) {
 		clear(slots)
 		clear(counts)
 		for i, z := range rest {
-			if !math.IsNaN(z) {
-				at := (first + int64(i)) % int64(m)
+			if !math.IsNaN(z) && usual[i] {
+				at := local[i] % int64(m)
 				slots[at] += z - levels[(n-1-i)/m]
 				counts[at]++
 			}
@@ -188,7 +196,7 @@ func seedSeason(rest []float64, first int64, state []float32) {
 		}
 	}
 	for i := range rest {
-		rest[i] -= slots[(first+int64(i))%int64(m)]
+		rest[i] -= slots[local[i]%int64(m)]
 	}
 	for at := range slots {
 		state[at] = float32(slots[at])

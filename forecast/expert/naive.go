@@ -27,10 +27,10 @@ func (s seasonAgo) Path(h *past.History, dst []float64) {
 	season := int(s)
 	shift := math.NaN()
 	for i := 0; i < len(dst) && math.IsNaN(shift); i++ {
-		shift = h.Back(i) - h.Back(i+season)
+		shift = h.Back(i) - h.Back(h.Before(i, season))
 	}
 	for i := range dst {
-		ago := season - i%season - 1 // A lead beyond the season repeats it.
+		ago := h.Before(-i%season-1, season) // A lead beyond the season repeats it.
 		dst[i] = h.Clamp(h.Back(ago) + shift)
 	}
 }

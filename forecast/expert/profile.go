@@ -6,14 +6,14 @@ import (
 	"github.com/foresail/foresail/forecast/past"
 )
 
-// Profile is the usual shape of one season on the root scale: an exponentially weighted mean, by slot, of the values around
+// Profile is the usual shape of one season on the root scale: an exponentially weighted mean, by slot of local time, of the values around
 // their level. The level of a value is the mean of the deseasonalised values over one shortest season centred on it, so it
 // is known half a season late, and a missing part of a day does not tilt it. A slot's gain is that of its first visits' plain
 // mean, at least gain; slots of a longer season are smoothed with their neighbours where read.
 //
 // As a model it adds the profile's change to a short mean of the deseasonalised values.
 type Profile struct {
-	shape  []float32 // By slot since the epoch, modulo the season.
+	shape  []float32 // By local slot since the epoch, modulo the season.
 	visits []uint8
 	gain   float64
 	around []float32 // Ring over one shortest season: values minus profile; NaN where missing.
@@ -34,7 +34,7 @@ func newProfile(season, short int, gain float64) *Profile {
 	return p
 }
 
-// At returns the profile at a slot, NaN where it has not been seen yet.
+// At returns the profile at a slot of local time, NaN where it has not been seen yet.
 func (p *Profile) At(slot int64) float64 {
 	m := int64(len(p.shape))
 	at := slot % m
@@ -57,7 +57,7 @@ func (p *Profile) Update(h *past.History) {
 	n := len(p.around)
 	slot, z := h.Slot(), h.Root(0)
 	rest := z
-	if v := p.At(slot); !math.IsNaN(v) {
+	if v := p.At(h.Local(slot)); !math.IsNaN(v) {
 		rest = z - v
 		if !math.IsNaN(rest) {
 			if math.IsNaN(p.level) {
@@ -96,10 +96,10 @@ func (p *Profile) resum() {
 func (p *Profile) learn(h *past.History, slot int64) {
 	n := len(p.around)
 	z := h.Root(n / 2)
-	if p.seen < n || 2*p.known < n || math.IsNaN(z) {
+	if p.seen < n || 2*p.known < n || math.IsNaN(z) || !h.Usual(slot) {
 		return
 	}
-	at := slot % int64(len(p.shape))
+	at := h.Local(slot) % int64(len(p.shape))
 	gain := max(p.gain, 1/float64(p.visits[at]+1))
 	p.visits[at] = min(p.visits[at]+1, 100)
 	p.shape[at] += float32(gain * (z - p.sum/float64(p.known) - float64(p.shape[at])))
@@ -109,7 +109,7 @@ func (p *Profile) learn(h *past.History, slot int64) {
 func (p *Profile) Path(h *past.History, dst []float64) {
 	for i := range dst {
 		dst[i] = math.NaN()
-		if v := p.level + p.At(h.Slot()+int64(i)+1); !math.IsNaN(v) {
+		if v := p.level + p.At(h.Local(h.Slot()+int64(i)+1)); !math.IsNaN(v) {
 			dst[i] = h.Clamp(past.Square(v))
 		}
 	}

@@ -109,7 +109,7 @@ func (r *ridge) track(h *past.History) {
 		follow(&r.levels[i], z, gain)
 	}
 	for i, p := range r.profiles {
-		if v := p.At(h.Slot()); !math.IsNaN(v) {
+		if v := p.At(h.Local(h.Slot())); !math.IsNaN(v) {
 			follow(&r.against[i], z-v, ridgeLevels[1])
 		}
 	}
@@ -146,16 +146,16 @@ func (r *ridge) gather(h *past.History, x []float32) {
 	add(-now)
 	slot := h.Slot()
 	for i, p := range r.profiles {
-		usual := p.At(slot)
+		usual := p.At(h.Local(slot))
 		for _, a := range r.anchors {
-			add(p.At(slot+int64(a)) - usual)
+			add(p.At(h.Local(slot+int64(a))) - usual)
 		}
 		add(now - usual - r.against[i])
 	}
 	season := r.seasons[0]
-	then := h.Root(season)
+	then := h.Root(h.Before(0, season))
 	for _, a := range r.anchors {
-		add(h.Root(season-a%season) - then)
+		add(h.Root(h.Before(-a%season, season)) - then)
 		add(r.hw.root(h, a) - now)
 	}
 }

@@ -24,8 +24,8 @@ func (s slotMean) Path(h *past.History, dst []float64) {
 	for i := range dst {
 		then, later, n := 0., 0., 0.
 		for c := 1; c <= s.cycles; c++ {
-			at := c*s.season - i%s.season - 1 // A lead beyond the season repeats it.
-			a, b := h.Back(c*s.season), h.Back(at)
+			at := h.Before(-i%s.season-1, c*s.season) // A lead beyond the season repeats it.
+			a, b := h.Back(h.Before(0, c*s.season)), h.Back(at)
 			if !math.IsNaN(a) && !math.IsNaN(b) {
 				then, later, n = then+a, later+b, n+1
 			}

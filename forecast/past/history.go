@@ -2,7 +2,11 @@
 // of the forecasting models.
 package past
 
-import "math"
+import (
+	"math"
+
+	"github.com/foresail/foresail/forecast/slots"
+)
 
 // rangeBlocks is the number of blocks whose extremes History keeps, so that a range of 28 days forgets by the day.
 const rangeBlocks = 28
@@ -17,18 +21,39 @@ type History struct {
 	count    int // Values seen, the missing ones not included.
 	slot     int64
 	last     float64
+	gap      int // Newest steps that are missing.
 	block    int
 	low      [rangeBlocks]float64
 	high     [rangeBlocks]float64
 	min, max float64
+	clock    *slots.Clock
+	plain    bool     // Whether what is remembered and forecast is at local times like those of UTC.
+	utc      *History // The same without a clock; nil where there is none.
 }
 
 // New returns a history that remembers the newest recall steps, and of those the newest exact ones to the last digit.
 func New(recall, exact int) *History {
 	return &History{
 		roots: make([]float32, recall), exact: make([]float64, min(exact, recall)), last: math.NaN(),
-		block: (recall + rangeBlocks - 1) / rangeBlocks,
+		block: (recall + rangeBlocks - 1) / rangeBlocks, plain: true,
 	}
+}
+
+// Follow has the history's seasons follow a clock, and returns it.
+func (h *History) Follow(c *slots.Clock) *History {
+	if h.clock = c; c != nil {
+		h.utc = new(*h)
+		h.utc.clock = nil
+	}
+	return h
+}
+
+// UTC returns the history without its clock: as a load sees it that is driven by a schedule in UTC.
+func (h *History) UTC() *History {
+	if h.utc == nil {
+		return h
+	}
+	return h.utc
 }
 
 // Push appends the value of the slot; NaN where it is missing.
@@ -42,7 +67,9 @@ func (h *History) Push(slot int64, v float64) {
 	h.exact[h.steps%len(h.exact)] = v
 	h.next = (h.next + 1) % len(h.roots)
 	h.steps++
+	h.gap++
 	if !math.IsNaN(v) {
+		h.gap = 0
 		h.count++
 		h.last = v
 		h.low[b], h.high[b] = min(h.low[b], v), max(h.high[b], v)
@@ -51,6 +78,31 @@ func (h *History) Push(slot int64, v float64) {
 	for i := 1; i < rangeBlocks; i++ {
 		h.min, h.max = min(h.min, h.low[i]), max(h.max, h.high[i])
 	}
+	if h.utc != nil {
+		h.plain = h.clock.Plain(slot-int64(len(h.roots)), slot+int64(len(h.exact)))
+		*h.utc = *h
+		h.utc.clock, h.utc.utc, h.utc.plain = nil, nil, true
+	}
+}
+
+// Local returns the number by which the seasonal states of a slot are kept; see slots.Clock.Local.
+func (h *History) Local(slot int64) int64 { return h.clock.Local(slot) }
+
+// Usual tells whether a slot teaches what is usual; see slots.Clock.Usual.
+func (h *History) Usual(slot int64) bool { return h.clock.Usual(slot) }
+
+// Before returns how many steps before the newest, for Back and Root, the step is that was at the same local time as another one
+// and so many steps before it, which is a season or several. The other one is ago steps before the newest, or after it if negative. It is
+// negative, and unknown to Back and Root, where no such step is or tells anything.
+func (h *History) Before(ago, steps int) int {
+	if h.plain {
+		return ago + steps
+	}
+	then := h.clock.Before(h.slot-int64(ago), int64(steps))
+	if then < 0 {
+		return -1
+	}
+	return int(h.slot - then)
 }
 
 // Back returns the value i steps before the newest, which is Back(0); NaN where it is missing or no longer remembered.
@@ -101,6 +153,9 @@ func (h *History) WindowMax(lead int) (float64, bool) {
 	}
 	return top, 6*holes <= lead && holes < lead
 }
+
+// Gap returns the number of newest steps that are missing.
+func (h *History) Gap() int { return h.gap }
 
 // Clamp bounds a forecast to what the remembered values make plausible: twice the largest, and not below 0 unless there were
 // negative values, then not below twice the smallest. NaN stays NaN.

@@ -180,8 +180,7 @@ type metric struct {
 func (m *metric) takes(s Spec) bool {
 	m.Lock()
 	defer m.Unlock()
-	a, b := m.spec.Forecast, s.Forecast
-	if a.Step != b.Step || a.Lead != b.Lead || !slices.Equal(a.Seasons, b.Seasons) {
+	if !m.spec.Forecast.Same(&s.Forecast) {
 		return false
 	}
 	m.spec = s

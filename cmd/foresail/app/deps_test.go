@@ -54,11 +54,12 @@ func listPackages(t *testing.T) []pkg {
 // longest matching prefix fails the test, so that a new package gets its place on purpose.
 var importRules = map[string][]string{
 	"forecast/series":          {},
-	"forecast/past":            {},
+	"forecast/slots":           {},
+	"forecast/past":            {"forecast/slots"},
 	"forecast/linear":          {},
 	"forecast/trees":           {"forecast/past"},
 	"forecast/expert":          {"forecast/linear", "forecast/past", "forecast/trees"},
-	"forecast":                 {"forecast/expert", "forecast/linear", "forecast/past", "forecast/trees", "forecast/series"},
+	"forecast":                 {"forecast/expert", "forecast/linear", "forecast/past", "forecast/slots", "forecast/trees", "forecast/series"},
 	"forecast/tracker":         {"forecast", "forecast/series"},
 	"adapter/backend":          {"adapter/backend/wire", "forecast/series"},
 	"adapter/backend/wire":     {"forecast/series"},
