@@ -48,9 +48,12 @@ controlplane: build controlplane-build ## Leave a control plane running with For
 e2e: build controlplane-build ## The same binary under a real Kubernetes control plane.
 	go test -count=1 -timeout 20m ./test/e2e/... -e2e $(E2E_ARGS)
 
-.PHONY: oracle
-oracle: build controlplane-build ## Run prometheus-adapter itself beside Foresail and compare; ORACLE=corpus leaves out generated files.
+.PHONY: prometheus-adapter-build
+prometheus-adapter-build:
 	cd test/oracle && go build -o bin/prometheus-adapter sigs.k8s.io/prometheus-adapter/cmd/adapter
+
+.PHONY: oracle
+oracle: build controlplane-build prometheus-adapter-build ## Run prometheus-adapter itself beside Foresail and compare; ORACLE=corpus leaves out generated files.
 	go build -o test/oracle/bin/oraclebackend ./test/oraclebackend
 	cd test/oracle && go test -count=1 -timeout 20m -v . -oracle=$(ORACLE)
 
@@ -58,6 +61,12 @@ oracle: build controlplane-build ## Run prometheus-adapter itself beside Foresai
 bench: build ## Latency of the metrics API and the packages' micro-benchmarks.
 	go run ./bench/latency
 	go test -run '^$$' -bench . -benchmem ./...
+
+BENCH_ARGS ?=
+
+.PHONY: bench-api
+bench-api: build controlplane-build prometheus-adapter-build ## The metrics API on a real control plane; exits 1 where a figure is missed. BENCH_ARGS=-smoke for a look.
+	go run ./bench/api $(BENCH_ARGS)
 
 TRACES ?= bench/traces
 
