@@ -293,6 +293,82 @@ func TestPods(t *testing.T) {
 	}
 }
 
+// What becomes of series that are no numbers is the rule's choice; several values of one series are never left out of a sum.
+func TestNaNPolicies(t *testing.T) {
+	f := func(nan string, points []series.Point, drops []standing.Drop, one, list, sum string) {
+		t.Helper()
+		p := newProvider(t, Options{
+			Metrics: []Metric{
+				{Name: "q", MaxAge: time.Minute, NaN: nan, Pods: &Pods{NameLabel: "pod", NamespaceLabel: "namespace"}, External: &External{}},
+			},
+			Table: results{"q": {At: time.Now(), Points: points, Dropped: drops}}, Objects: alive{"a/w1": nil, "a/w2": nil},
+		})
+		v, err := p.GetMetricByName(t.Context(), types.NamespacedName{Namespace: "a", Name: "w1"},
+			provider.CustomMetricInfo{GroupResource: podResource, Namespaced: true, Metric: "q"}, labels.Everything())
+		got := failure(err)
+		if err == nil {
+			got = v.Value.String()
+		}
+		for got, want := range map[string]string{got: one, pods(t, p, "a", "", "q", ""): list, external(t, p, "x", "q", ""): sum} {
+			if got = strings.TrimPrefix(got, `503 metric "q" has no value: the value of q`); got != want {
+				t.Errorf("%q: got %s, want %s", nan, got, want)
+			}
+		}
+	}
+	w1, w2 := point("q", 1, "namespace", "a", "pod", "w1"), point("q", 2, "namespace", "a", "pod", "w2")
+	const is = `{namespace="a",pod="w1"} is %s (of 1 series without a usable value)`
+	isNaN := fmt.Sprintf(is, "NaN")
+	drop := []standing.Drop{{Key: w1.Key, Reason: standing.NaN}}
+	f("", []series.Point{w2}, drop, isNaN, "a/w2=2", isNaN)
+	f("error", []series.Point{w2}, drop, isNaN, isNaN, isNaN)
+	f("omit", []series.Point{w2}, drop, isNaN, "a/w2=2", "namespace=a,pod=w2=2")
+	f("omit", nil, drop, isNaN, isNaN, isNaN)
+	drop[0].Reason = standing.Infinite
+	f("omit", []series.Point{w2}, drop, fmt.Sprintf(is, "infinite"), "a/w2=2", "namespace=a,pod=w2=2")
+	drop[0].Reason = standing.Duplicate
+	f("omit", []series.Point{w2}, drop, fmt.Sprintf(is, "duplicate"), "a/w2=2", fmt.Sprintf(is, "duplicate"))
+}
+
+// Rates tell over which time they are; a forecast is not over a time that was, and what it passes on of the present is.
+func TestWindowSeconds(t *testing.T) {
+	live := point("load", 50, "pod", "w1")
+	trusted := &forecast.Outlook{Issued: time.Now(), Step: time.Minute, Levels: []float64{0.9}, Windows: [][]float64{{70}}, State: forecast.State{Reason: forecast.Trusted}}
+	f := func(window time.Duration, o outlooks, name, want string) {
+		t.Helper()
+		p := newProvider(t, Options{
+			Metrics: []Metric{{
+				Name: "load", MaxAge: time.Minute, Window: window, External: &External{}, Object: &Object{Resource: podResource, NameLabel: "pod"},
+				Forecast: &Forecast{Lead: time.Minute, Quantile: 0.9},
+			}},
+			Table: results{"load": {At: time.Now(), Points: []series.Point{live}}}, Outlooks: o, Objects: alive{"/w1": nil},
+		})
+		list, err := p.GetExternalMetric(t.Context(), "x", labels.Everything(), provider.ExternalMetricInfo{Metric: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := p.GetMetricByName(t.Context(), types.NamespacedName{Name: "w1"},
+			provider.CustomMetricInfo{GroupResource: podResource, Metric: name}, labels.Everything())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, seconds := range []*int64{list.Items[0].WindowSeconds, value.WindowSeconds} {
+			got := "none"
+			if seconds != nil {
+				got = fmt.Sprint(*seconds)
+			}
+			if got != want {
+				t.Errorf("%s over %v: %s, want %s", name, window, got, want)
+			}
+		}
+	}
+	f(2*time.Minute, nil, "load", "120")
+	f(1500*time.Millisecond, nil, "load", "2")
+	f(0, nil, "load", "none")
+	f(400*time.Millisecond, nil, "load", "none")
+	f(2*time.Minute, nil, "load_forecast", "120")
+	f(2*time.Minute, outlooks{live.Key: trusted}, "load_forecast", "none")
+}
+
 // The same result is served until it is older than maxAge, then it is an error; failures in between change nothing.
 func TestHoldsTheLastValueUntilMaxAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package adapter
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -8,6 +10,8 @@ import (
 	"github.com/prometheus/common/model"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/foresail/foresail/forecast"
 )
 
 // The keys of a metric selector that choose a point of the outlook instead of series.
@@ -17,72 +21,121 @@ const (
 	QuantileKey = KeyPrefix + "quantile" // a number in (0, 1), as in 0.9
 )
 
-// choice is what a metric selector asks for.
-type choice struct {
-	// none is set for the selector that matches nothing.
-	none bool
-	// requirements are on the labels of the series.
-	requirements labels.Requirements
-	// lead and quantile are the metric's own unless chosen.
-	lead     time.Duration
-	quantile float64
-	chosen   bool
+// Choice is the point of an outlook that a read tells: the metric's own unless a selector chose another.
+type Choice struct {
+	Forecast
+	chosen bool
 }
 
-// choose takes a metric selector apart. Its errors are API errors that name the key that is wrong.
-func (s *served) choose(selector labels.Selector) (choice, error) {
-	var c choice
-	if s.ahead {
-		c.lead, c.quantile = s.forecast.Lead, s.forecast.Quantile
+// Choose takes the keys that choose a point of the outlook out of a metric selector, and returns the requirements on
+// the labels of series that are left, in their order. Without a forecast any such key is an error; errors name the key
+// that is wrong.
+func (f *Forecast) Choose(selector labels.Selector) (Choice, labels.Requirements, error) {
+	var c Choice
+	if f != nil {
+		c.Forecast = *f
 	}
-	all, selectable := selector.Requirements()
-	c.none = !selectable
+	all, _ := selector.Requirements()
+	var rest labels.Requirements
+	own := false
 	for i, r := range all {
 		if !strings.HasPrefix(r.Key(), KeyPrefix) {
-			if c.requirements != nil {
-				c.requirements = append(c.requirements, r)
+			if own {
+				rest = append(rest, r)
 			}
 			continue
 		}
-		if c.requirements == nil {
-			c.requirements = append(make(labels.Requirements, 0, len(all)), all[:i]...)
+		if !own {
+			own, rest = true, append(make(labels.Requirements, 0, len(all)), all[:i]...)
 		}
-		if err := s.chooseKey(&c, r); err != nil {
-			return c, err
+		if f == nil {
+			return c, nil, fmt.Errorf("selector key %s is for forecasts only", r.Key())
+		}
+		if err := c.key(r); err != nil {
+			return c, nil, err
 		}
 	}
-	if c.requirements == nil { // the usual case, without a copy
-		c.requirements = all
+	if !own { // the usual case, without a copy
+		rest = all
 	}
-	return c, nil
+	return c, rest, nil
 }
 
-func (s *served) chooseKey(c *choice, r labels.Requirement) error {
-	if !s.ahead {
-		return s.bad("selector key %s is for forecasts only%s", r.Key(), s.forecastHint())
-	}
+func (c *Choice) key(r labels.Requirement) error {
 	values := r.ValuesUnsorted()
 	if op := r.Operator(); len(values) != 1 || op != selection.Equals && op != selection.DoubleEquals && op != selection.In {
-		return s.bad("selector key %s takes one value, as in %s=...", r.Key(), r.Key())
+		return fmt.Errorf("selector key %s takes one value, as in %s=...", r.Key(), r.Key())
 	}
 	c.chosen = true
 	switch r.Key() {
 	case LeadKey:
 		lead, err := model.ParseDuration(values[0])
 		if err != nil || lead <= 0 {
-			return s.bad("selector key %s is %q and must be a duration above 0, as in 30m", r.Key(), values[0])
+			return fmt.Errorf("selector key %s is %q and must be a duration above 0, as in 30m", r.Key(), values[0])
 		}
-		c.lead = time.Duration(lead)
+		c.Lead = time.Duration(lead)
 	case QuantileKey:
 		quantile, err := strconv.ParseFloat(values[0], 64)
 		if err != nil || !(quantile > 0 && quantile < 1) {
-			return s.bad("selector key %s is %q and must be a number between 0 and 1, as in 0.9", r.Key(), values[0])
+			return fmt.Errorf("selector key %s is %q and must be a number between 0 and 1, as in 0.9", r.Key(), values[0])
 		}
-		c.quantile = quantile
+		c.Quantile = quantile
 	default:
-		return s.bad("selector key %s is unknown; the keys are %s and %s", r.Key(), LeadKey, QuantileKey)
+		return fmt.Errorf("selector key %s is unknown; the keys are %s and %s", r.Key(), LeadKey, QuantileKey)
 	}
 	return nil
+}
+
+// Value returns the chosen quantile of the series' window maximum, finite, and the time that it was issued. It is false
+// where the outlook is not to be served, because it is not trusted or is older than its step and the age of samples
+// explain. The error is a choice that the outlook does not hold.
+func (c *Choice) Value(o *forecast.Outlook, maxAge time.Duration) (value float64, issued time.Time, ok bool, err error) {
+	value, err = o.Window(c.Lead, c.Quantile)
+	switch {
+	case err != nil && c.chosen && len(o.Levels) == 0:
+		return 0, time.Time{}, false, err
+	case err != nil && c.chosen:
+		return 0, time.Time{}, false, fmt.Errorf("%w: leads up to %v and quantiles from %v to %v are available",
+			err, time.Duration(len(o.Windows))*o.Step, o.Levels[0], o.Levels[len(o.Levels)-1])
+	case err != nil, math.IsNaN(value), math.IsInf(value, 0):
+		return 0, time.Time{}, false, nil
+	}
+	return value, o.Issued, o.State.Trusted() && current(o, maxAge), nil
+}
+
+// current tells whether an outlook is the newest that can be expected: it is replaced each step by a sample that may
+// be maxAge old. One from the future is of a clock that was set back since.
+func current(o *forecast.Outlook, maxAge time.Duration) bool {
+	age := time.Since(o.Issued)
+	return age >= -o.Step && age <= 2*o.Step+maxAge
+}
+
+// choice is what a metric selector asks for.
+type choice struct {
+	Choice
+	// none is set for the selector that matches nothing.
+	none bool
+	// requirements are on the labels of the series.
+	requirements labels.Requirements
+}
+
+// choose takes a metric selector apart. Its errors are API errors that name the key that is wrong.
+func (s *served) choose(selector labels.Selector) (choice, error) {
+	var c choice
+	var err error
+	_, selectable := selector.Requirements()
+	c.none = !selectable
+	if s.ahead {
+		if c.Choice, c.requirements, err = s.forecast.Choose(selector); err != nil {
+			return c, s.bad("%v", err)
+		}
+		return c, nil
+	}
+	var none *Forecast
+	if c.Choice, c.requirements, err = none.Choose(selector); err != nil {
+		return c, s.bad("%v%s", err, s.forecastHint())
+	}
+	return c, nil
 }
 
 // matches tells whether the choice is for a series with these labels, by the rules of label selectors: != and notin

@@ -18,7 +18,8 @@ var (
 )
 
 // GetMetricByName returns the metric of one object. Several series of the object, of which the metric selector
-// leaves more than one, are an error: telling one of them would be a guess.
+// leaves more than one, are an error: telling one of them would be a guess. So is one without a usable value, unless the
+// rule omits such and there is another.
 func (p *Provider) GetMetricByName(
 	_ context.Context, name types.NamespacedName, info provider.CustomMetricInfo, metricSelector labels.Selector,
 ) (*custom_metrics.MetricValue, error) {
@@ -47,7 +48,7 @@ func (r *reading) valueOf(name string, metricSelector labels.Selector) (*custom_
 			only = e
 		}
 	}
-	if d := r.firstDropped(func(dropped string) bool { return dropped == name }); d != nil {
+	if d := r.firstDropped(func(dropped string) bool { return dropped == name }); d != nil && (only == nil || !Omits(r.nan, d.drop.Reason)) {
 		return nil, r.unusable(d)
 	}
 	if only == nil {
@@ -62,7 +63,8 @@ func (r *reading) valueOf(name string, metricSelector labels.Selector) (*custom_
 }
 
 // GetMetricBySelector returns the metric of the live objects that the selector matches and that have a value; an
-// autoscaler takes care of those that have none. No object at all is an error.
+// autoscaler takes care of those that have none. No object at all is an error, and with nan: error one without a usable
+// value.
 func (p *Provider) GetMetricBySelector(
 	ctx context.Context, namespace string, selector labels.Selector, info provider.CustomMetricInfo, metricSelector labels.Selector,
 ) (*custom_metrics.MetricValueList, error) {
@@ -107,15 +109,15 @@ func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector l
 		}
 		list.Items = append(list.Items, value)
 	}
-	if len(list.Items) > 0 {
-		return list, nil
-	}
-	if names != nil && len(names) == 0 {
-		return nil, r.unknown("no live %s match the selector %q", r.resource, selector)
-	}
 	alive := func(name string) bool { _, found := names[name]; return names == nil || found }
-	if d := r.firstDropped(alive); d != nil {
+	d := r.firstDropped(alive)
+	switch {
+	case d != nil && (r.nan == "error" || len(list.Items) == 0):
 		return nil, r.unusable(d)
+	case len(list.Items) > 0:
+		return list, nil
+	case names != nil && len(names) == 0:
+		return nil, r.unknown("no live %s match the selector %q", r.resource, selector)
 	}
 	whose := " of " + r.resource.String()
 	if !selector.Empty() {
@@ -125,7 +127,7 @@ func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector l
 }
 
 func (r *reading) customValue(e *entry, metric custom_metrics.MetricIdentifier) (custom_metrics.MetricValue, error) {
-	quantity, at, err := r.value(e)
+	v, err := r.value(e)
 	if err != nil {
 		return custom_metrics.MetricValue{}, err
 	}
@@ -133,7 +135,9 @@ func (r *reading) customValue(e *entry, metric custom_metrics.MetricIdentifier) 
 	if r.kind.Kind != "" {
 		object.APIVersion = r.kind.GroupVersion().String()
 	}
-	return custom_metrics.MetricValue{DescribedObject: object, Metric: metric, Timestamp: at, Value: quantity}, nil
+	return custom_metrics.MetricValue{
+		DescribedObject: object, Metric: metric, Timestamp: v.time, WindowSeconds: v.window, Value: v.quantity,
+	}, nil
 }
 
 // Identifier names a metric in an answer, with the selector as it was asked for, which must be a selector of labels.

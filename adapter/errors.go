@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/foresail/foresail/adapter/rules"
-	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/adapter/standing"
 )
 
 // unknown is the error of a metric that is served and has no value now. It carries no Retry-After, because a client
@@ -23,16 +23,6 @@ func (s *served) unknown(format string, args ...any) error {
 // bad is the error of a request that can never be answered.
 func (s *served) bad(format string, args ...any) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("metric %q: %s", s.name, fmt.Sprintf(format, args...)))
-}
-
-// unavailable is the error of a lead or quantile that the outlook does not hold.
-func (s *served) unavailable(o *forecast.Outlook, err error) error {
-	reach := time.Duration(len(o.Windows)) * o.Step
-	if len(o.Levels) == 0 {
-		return s.bad("%v", err)
-	}
-	return s.bad("%v: leads up to %v and quantiles from %v to %v are available",
-		err, reach, o.Levels[0], o.Levels[len(o.Levels)-1])
 }
 
 // forecastHint tells under which name the forecast is served, where there is one.
@@ -64,15 +54,26 @@ func (r *reading) absent(whose string, selector labels.Selector) error {
 	}
 }
 
-// firstDropped returns a series without a usable value that the read is about, or nil.
+// firstDropped returns a series without a usable value that the read is about, or nil: one that is not omitted if there
+// is such.
 func (r *reading) firstDropped(about func(name string) bool) *dropped {
+	var first *dropped
 	for i := range r.view.dropped {
-		if d := &r.view.dropped[i]; d.namespace == r.namespace && about(d.name) && r.matches(d.labels) {
+		d := &r.view.dropped[i]
+		switch {
+		case d.namespace != r.namespace || !about(d.name) || !r.matches(d.labels):
+		case !Omits(r.nan, d.drop.Reason):
 			return d
+		case first == nil:
+			first = d
 		}
 	}
-	return nil
+	return first
 }
+
+// Omits tells whether a rule that says nan: omit leaves a series out of every answer. Another policy is "error", with
+// which every answer that such a series belongs to is an error, and "", with which it depends on the API.
+func Omits(nan string, why standing.Reason) bool { return nan == "omit" && why != standing.Duplicate }
 
 // unusable is the error of a series whose value is not a number.
 func (r *reading) unusable(d *dropped) error {

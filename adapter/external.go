@@ -11,7 +11,7 @@ import (
 
 // GetExternalMetric returns the series of the metric that the namespace may read and the selector matches; the
 // autoscaler sums them. As a sum without one of its parts is not known, one series without a usable value makes the
-// whole answer an error. The metric's name is matched whatever its case.
+// whole answer an error, unless the rule omits such. The metric's name is matched whatever its case.
 func (p *Provider) GetExternalMetric(
 	_ context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo,
 ) (*external_metrics.ExternalMetricValueList, error) {
@@ -30,7 +30,8 @@ func (p *Provider) GetExternalMetric(
 }
 
 func (r *reading) externalValues(selector labels.Selector) (*external_metrics.ExternalMetricValueList, error) {
-	if d := r.firstDropped(func(string) bool { return true }); d != nil {
+	d := r.firstDropped(func(string) bool { return true })
+	if d != nil && !Omits(r.nan, d.drop.Reason) {
 		return nil, r.unusable(d)
 	}
 	entries := r.view.in(r.namespace)
@@ -42,16 +43,20 @@ func (r *reading) externalValues(selector labels.Selector) (*external_metrics.Ex
 		if !r.matches(e.labels) {
 			continue
 		}
-		quantity, at, err := r.value(e)
+		v, err := r.value(e)
 		if err != nil {
 			return nil, err
 		}
 		list.Items = append(list.Items, external_metrics.ExternalMetricValue{
-			MetricName: r.name, MetricLabels: e.labels, Timestamp: at, Value: quantity,
+			MetricName: r.name, MetricLabels: e.labels, Timestamp: v.time, WindowSeconds: v.window, Value: v.quantity,
 		})
 	}
-	if len(list.Items) == 0 {
+	switch {
+	case len(list.Items) > 0:
+		return list, nil
+	case d != nil:
+		return nil, r.unusable(d)
+	default:
 		return nil, r.absent("", selector)
 	}
-	return list, nil
 }

@@ -45,6 +45,10 @@ type Metric struct {
 	Name string
 	// MaxAge is how long the last good result is served, above 0.
 	MaxAge time.Duration
+	// NaN is what becomes of series whose value is NaN or infinite; see Omits.
+	NaN string
+	// Window is the time that the values were calculated over, where it is known; answers tell it in whole seconds.
+	Window time.Duration
 	// External, Pods and Object are the APIs that serve the metric; at least one is set.
 	External *External
 	Pods     *Pods
@@ -119,6 +123,8 @@ type customName struct {
 type source struct {
 	metric                    string
 	maxAge                    time.Duration
+	nan                       string
+	window                    *int64
 	api                       string
 	resource                  schema.GroupResource
 	kind                      schema.GroupVersionKind
@@ -176,27 +182,29 @@ func (p *Provider) add(m Metric) error {
 		return fmt.Errorf("it describes objects and nothing knows them")
 	}
 	if e := m.External; e != nil {
-		if err := p.addExternal(&source{
-			metric: m.Name, maxAge: m.MaxAge, forecast: m.Forecast, api: "external", namespaceLabel: e.NamespaceLabel,
-		}); err != nil {
+		s := newSource(&m, "external")
+		s.namespaceLabel = e.NamespaceLabel
+		if err := p.addExternal(s); err != nil {
 			return err
 		}
 	}
 	if o := m.Pods; o != nil {
-		if err := p.addCustom(&source{
-			metric: m.Name, maxAge: m.MaxAge, forecast: m.Forecast, api: "pods", nameLabel: o.NameLabel,
-			namespaceLabel: o.NamespaceLabel, resource: podResource, kind: podKind,
-		}); err != nil {
+		s := newSource(&m, "pods")
+		s.nameLabel, s.namespaceLabel, s.resource, s.kind = o.NameLabel, o.NamespaceLabel, podResource, podKind
+		if err := p.addCustom(s); err != nil {
 			return err
 		}
 	}
 	if o := m.Object; o != nil {
-		return p.addCustom(&source{
-			metric: m.Name, maxAge: m.MaxAge, forecast: m.Forecast, api: "object", nameLabel: o.NameLabel,
-			namespaceLabel: o.NamespaceLabel, resource: o.Resource, kind: o.Kind,
-		})
+		s := newSource(&m, "object")
+		s.nameLabel, s.namespaceLabel, s.resource, s.kind = o.NameLabel, o.NamespaceLabel, o.Resource, o.Kind
+		return p.addCustom(s)
 	}
 	return nil
+}
+
+func newSource(m *Metric, api string) *source {
+	return &source{metric: m.Name, maxAge: m.MaxAge, nan: m.NaN, window: Seconds(m.Window), forecast: m.Forecast, api: api}
 }
 
 // names are the served names of a source: its metric's, and its forecast's where it has one.
@@ -247,8 +255,8 @@ func (p *Provider) ServesExternal(metric string) bool {
 	return p.external[strings.ToLower(metric)] != nil
 }
 
-// Count counts a read that was answered elsewhere with the provider's own reads. The metric must be one that is
-// served: anybody may ask for any other.
-func (p *Provider) Count(metric, api string, err error) {
-	p.metrics.reads.WithLabelValues(metric, api, outcomeOf(false, err)).Inc()
+// Count counts a read that was answered elsewhere with the provider's own reads; passed tells whether it is of a forecast and
+// told a live value. The metric must be one that is served: anybody may ask for any other.
+func (p *Provider) Count(metric, api string, passed bool, err error) {
+	p.metrics.reads.WithLabelValues(metric, api, outcomeOf(passed, err)).Inc()
 }

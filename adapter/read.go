@@ -1,8 +1,6 @@
 package adapter
 
 import (
-	"errors"
-	"math"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -10,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/foresail/foresail/adapter/standing"
-	"github.com/foresail/foresail/forecast"
 )
 
 // reading is one read of a served name: what it may see and what it chose.
@@ -65,56 +62,42 @@ func (s *served) fresh(r *standing.Result) error {
 	}
 }
 
+// told is what a read tells of one series.
+type told struct {
+	quantity resource.Quantity
+	time     metav1.Time
+	window   *int64
+}
+
 // value returns what the read tells of one series: the live value, or the forecast where the name is a forecast's,
 // with the time at which it was true or issued. Where the outlook is missing, old or not trusted it is the live
-// value: the forecast may add capacity but never takes the place of what is known.
-func (r *reading) value(e *entry) (resource.Quantity, metav1.Time, error) {
-	quantity, clamped, at := e.quantity, e.clamped, e.time
-	if r.ahead {
-		value, issued, err := r.forecastOf(e)
-		switch {
-		case err == nil:
-			quantity, clamped = Quantity(value)
-			at = metav1.NewTime(issued)
-		case errors.Is(err, errPassthrough):
-			r.passed = true
-		default:
-			return quantity, at, err
+// value: the forecast may add capacity but never takes the place of what is known. Its error is an API error.
+func (r *reading) value(e *entry) (told, error) {
+	live := told{e.quantity, e.time, r.window}
+	if !r.ahead {
+		r.clamp(e.clamped)
+		return live, nil
+	}
+	if o, found := r.outlooks.Outlook(r.metric, e.key); found {
+		value, issued, ok, err := r.Value(o, r.maxAge)
+		if err != nil {
+			return told{}, r.bad("%v", err)
+		}
+		if ok {
+			quantity, clamped := Quantity(value)
+			r.clamp(clamped)
+			return told{quantity: quantity, time: metav1.NewTime(issued)}, nil
 		}
 	}
+	r.passed = true
+	r.clamp(e.clamped)
+	return live, nil
+}
+
+func (r *reading) clamp(clamped bool) {
 	if clamped {
 		r.clamped.Inc()
 	}
-	return quantity, at, nil
-}
-
-// errPassthrough is the error of a series whose forecast is not to be served.
-var errPassthrough = errors.New("no forecast to serve")
-
-// forecastOf returns the chosen quantile of the series' window maximum and the time it was issued. The error is
-// errPassthrough, or an API error where the selector asks for what the outlook does not hold.
-func (r *reading) forecastOf(e *entry) (float64, time.Time, error) {
-	o, found := r.outlooks.Outlook(r.metric, e.key)
-	if !found {
-		return 0, time.Time{}, errPassthrough
-	}
-	value, err := o.Window(r.lead, r.quantile)
-	switch {
-	case err != nil && r.chosen:
-		return 0, time.Time{}, r.unavailable(o, err)
-	case err != nil, math.IsNaN(value), math.IsInf(value, 0):
-		return 0, time.Time{}, errPassthrough
-	case !o.State.Trusted(), !r.current(o):
-		return 0, time.Time{}, errPassthrough
-	}
-	return value, o.Issued, nil
-}
-
-// current tells whether an outlook is the newest that can be expected: it is replaced each step by a sample that may
-// be maxAge old. One from the future is of a clock that was set back since.
-func (s *source) current(o *forecast.Outlook) bool {
-	age := time.Since(o.Issued)
-	return age >= -o.Step && age <= 2*o.Step+s.maxAge
 }
 
 // count counts a finished read.

@@ -139,3 +139,11 @@ func Quantity(value float64) (resource.Quantity, bool) {
 	}
 	return *resource.NewMilliQuantity(int64(whole), resource.DecimalSI), clamped != value
 }
+
+// Seconds returns a window as the metrics APIs tell it, in whole seconds; nil for one that is not known, or too short.
+func Seconds(window time.Duration) *int64 {
+	if s := int64(window.Round(time.Second) / time.Second); s > 0 {
+		return &s
+	}
+	return nil
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,7 +51,10 @@ type Options struct {
 	Interval time.Duration
 	MaxAge   time.Duration
 	// Served has precedence over the rules.
-	Served     Served
+	Served Served
+	// Before, which may be nil, is the catalog whose place this one takes: what it has found for a rule that is the same
+	// here stays known until it is found again, so that a new config loses nothing while a backend is away.
+	Before     *Catalog
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -153,7 +157,32 @@ func New(opts Options) (*Catalog, error) {
 		return nil, fmt.Errorf("cannot register the metrics of the catalog: %w", err)
 	}
 	c.metrics = m
+	if opts.Before != nil {
+		c.inherit(opts.Before)
+		c.opts.Before = nil // or all that ever were would stay in memory
+	}
 	return c, nil
+}
+
+// inherit takes what was found for rules that find the same.
+func (c *Catalog) inherit(before *Catalog) {
+	before.mu.Lock()
+	for _, r := range c.rules {
+		for _, old := range before.rules {
+			if old.found.compiled != nil && old.external == r.external && reflect.DeepEqual(findings(old.Rule), findings(r.Rule)) {
+				r.found = old.found
+				break
+			}
+		}
+	}
+	before.mu.Unlock()
+	c.publish(nil, nil)
+}
+
+// findings is a rule without what does not change which metrics it finds and how it asks for them.
+func findings(r legacy.Rule) legacy.Rule {
+	r.Interval, r.MaxAge, r.NaN, r.Forecast = 0, 0, "", nil
+	return r
 }
 
 // Ready returns a channel that is closed once Run has tried every search, or a few seconds after its start.

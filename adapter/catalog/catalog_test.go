@@ -88,6 +88,40 @@ func TestIdenticalSearchesAreDoneOnce(t *testing.T) {
 	})
 }
 
+// A new config that comes while the backend is away knows what the one before had found, of the rules that are the same.
+func TestWhatWasFoundOutlivesTheConfig(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := run(t, shop(), setup{custom: []legacy.Rule{requests()}, external: []legacy.Rule{queue()}})
+		time.Sleep(time.Minute)
+		p := shop()
+		p.broken[""] = errors.New("connection refused")
+		changed, other := queue(), requests()
+		changed.SeriesQuery, changed.MetricsQuery = `Queue_Length`, "sum(<<.Series>>)"
+		other.Interval, other.Name.As = time.Minute, "other"
+		same := requests()
+		same.MaxAge = time.Hour // which does not change what is found
+		next := run(t, p, setup{custom: []legacy.Rule{other, same}, external: []legacy.Rule{changed}, before: s.catalog})
+		got, want := next.listed(), "namespaces/http_requests_per_second nodes/http_requests_per_second "+
+			"pods/http_requests_per_second(namespaced) services/http_requests_per_second(namespaced) "+adapter.Placeholder
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		next.alive.objects["shop/web-1"] = nil
+		matches(t, next.list("pods", "shop", "", "http_requests_per_second", ""),
+			`503 metric "http_requests_per_second" \(rules\[1\]\) has no value: .*connection refused`)
+		matches(t, next.sum("shop", "Queue_Length", ""), `503 metric "Queue_Length" is not known: the metrics of rules\[0\] were never found: .*`)
+		if age, entries, known := next.catalog.age(next.catalog.rules[1]); age != time.Minute || entries != 4 || !known {
+			t.Errorf("found %v ago, %d metrics, known %v", age, entries, known)
+		}
+		// What is found replaces it.
+		p.set(func(p *prom) { p.broken, p.series[requests().SeriesQuery] = map[string]error{}, nil })
+		time.Sleep(time.Minute)
+		if got := next.listed(); strings.Contains(got, "http_requests") {
+			t.Errorf("once it answers: %s", got)
+		}
+	})
+}
+
 func TestABrokenSeriesQueryHurtsItsOwnRuleOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := shop()

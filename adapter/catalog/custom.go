@@ -33,7 +33,7 @@ func (p *Provider) GetMetricByName(
 		return p.Short.GetMetricByName(ctx, name, info, metricSelector) // which says that there is none
 	}
 	value, err := p.valueOf(ctx, by, name.Name)
-	p.Short.Count(by.entry.Metric, by.api(), err)
+	p.Short.Count(by.entry.Metric, by.api(), false, err)
 	return value, err
 }
 
@@ -42,11 +42,12 @@ func (p *Provider) valueOf(ctx context.Context, by *plan, name string) (*custom_
 	if err != nil {
 		return nil, err
 	}
-	if drop := by.dropped(v.Result, func(dropped string) bool { return dropped == name }); drop != nil && !by.omits() {
-		return nil, by.unusable(v.Result, drop)
-	}
 	point, found := v.of(name)
-	if !found {
+	drop := by.dropped(v.Result, func(dropped string) bool { return dropped == name })
+	switch {
+	case drop != nil && (!found || !by.omits(drop)):
+		return nil, by.unusable(v.Result, drop)
+	case !found:
 		return nil, by.absent(v, " of "+by.entry.Resource.String()+" "+name)
 	}
 	value := by.value(name, point, v.Result)
@@ -69,7 +70,7 @@ func (p *Provider) GetMetricBySelector(
 		return p.Short.GetMetricBySelector(ctx, namespace, selector, info, metricSelector)
 	}
 	list, err := p.valuesOf(ctx, by, selector)
-	p.Short.Count(by.entry.Metric, by.api(), err)
+	p.Short.Count(by.entry.Metric, by.api(), false, err)
 	return list, err
 }
 
@@ -128,7 +129,7 @@ func (by *plan) value(name string, point series.Point, r *standing.Result) custo
 		object.APIVersion = by.kind.GroupVersion().String()
 	}
 	quantity, _ := adapter.Quantity(point.Value)
-	return custom_metrics.MetricValue{DescribedObject: object, Metric: by.metric, Timestamp: timeOf(point, r), Value: quantity}
+	return custom_metrics.MetricValue{DescribedObject: object, Metric: by.metric, Timestamp: timeOf(point, r), WindowSeconds: by.window, Value: quantity}
 }
 
 // timeOf is when a sample was true: as the backend says, or when it was asked.

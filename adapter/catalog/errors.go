@@ -7,6 +7,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/standing"
 )
@@ -64,18 +65,24 @@ func (by *plan) fresh(r *standing.Result) error {
 	}
 }
 
-// dropped returns a sample without a usable value of an object that is asked for, or nil.
+// dropped returns a sample without a usable value of an object that is asked for, or nil: one that is not omitted if
+// there is such.
 func (by *plan) dropped(r *standing.Result, asked func(name string) bool) *standing.Drop {
+	var first *standing.Drop
 	for i := range r.Dropped {
-		if asked(r.Dropped[i].Key.Get(by.label)) {
-			return &r.Dropped[i]
+		d := &r.Dropped[i]
+		switch {
+		case !asked(d.Key.Get(by.label)):
+		case !by.omits(d):
+			return d
+		case first == nil:
+			first = d
 		}
 	}
-	return nil
+	return first
 }
 
-// omits tells whether samples that are not numbers are left out of every answer.
-func (by *plan) omits() bool { return by.NaN == "omit" }
+func (by *plan) omits(d *standing.Drop) bool { return adapter.Omits(by.NaN, d.Reason) }
 
 // unusable is the error of a sample whose value is not a number.
 func (by *plan) unusable(r *standing.Result, drop *standing.Drop) error {

@@ -29,17 +29,19 @@ func (p *Provider) GetExternalMetric(
 		return p.Short.GetExternalMetric(ctx, namespace, selector, info)
 	}
 	list, err := p.externalValues(ctx, by)
-	p.Short.Count(by.entry.Metric, by.api(), err)
+	p.Short.Count(by.entry.Metric, by.api(), false, err)
 	return list, err
 }
 
 func (p *Provider) externalValues(ctx context.Context, by *plan) (*external_metrics.ExternalMetricValueList, error) {
 	v, err := p.ask(ctx, by, nil)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(v.Dropped) > 0 && (!by.omits() || len(v.Points) == 0):
-		return nil, by.unusable(v.Result, &v.Dropped[0])
+	}
+	drop := by.dropped(v.Result, func(string) bool { return true })
+	switch {
+	case drop != nil && (!by.omits(drop) || len(v.Points) == 0):
+		return nil, by.unusable(v.Result, drop)
 	case len(v.Points) == 0:
 		return nil, by.absent(v, "")
 	}
@@ -61,6 +63,6 @@ func (by *plan) externalValue(point series.Point, r *standing.Result) external_m
 	}
 	quantity, _ := adapter.Quantity(point.Value)
 	return external_metrics.ExternalMetricValue{
-		MetricName: by.entry.Metric, MetricLabels: set, Timestamp: timeOf(point, r), Value: quantity,
+		MetricName: by.entry.Metric, MetricLabels: set, Timestamp: timeOf(point, r), WindowSeconds: by.window, Value: quantity,
 	}
 }

@@ -148,6 +148,7 @@ type setup struct {
 	short            []adapter.Metric
 	mapper           meta.RESTMapper
 	limit            int
+	before           *Catalog
 }
 
 // run starts a system that runs until the test's end.
@@ -179,7 +180,7 @@ func run(t *testing.T, p *prom, with setup) *system {
 	s.catalog, err = New(Options{
 		Custom: config.Custom, External: config.External, Backends: map[string]Backend{"main": {Querier: p, Finder: p}},
 		Mapper: legacy.RESTMapper{Mapper: with.mapper}, Interval: 10 * time.Minute, MaxAge: time.Hour,
-		Served: short, Logger: logger, Registerer: s.reg,
+		Served: short, Before: with.before, Logger: logger, Registerer: s.reg,
 	})
 	if err != nil {
 		t.Fatal(err)

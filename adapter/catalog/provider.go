@@ -13,6 +13,7 @@ import (
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/legacy"
+	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 )
 
@@ -68,6 +69,8 @@ type plan struct {
 	query standing.Query
 	// label names the object of a sample.
 	label string
+	// window is the time that the values are calculated over, in seconds; nil where the query says none.
+	window *int64
 	// err is the API error of all reads by this plan.
 	err error
 	// view is of the newest result of query that was read.
@@ -123,6 +126,7 @@ func (p *Provider) fill(made *plan, k planKey) {
 		if made.query.Expr, err = made.compiled.RenderExternal(made.entry, k.namespace, made.selector); err != nil {
 			made.err = made.unwritten(err)
 		}
+		made.window = adapter.Seconds(rules.Window(made.query.Expr))
 		return
 	}
 	if made.entry.Namespaced {
@@ -134,17 +138,17 @@ func (p *Provider) fill(made *plan, k planKey) {
 		return
 	}
 	batch, err := made.compiled.Batched(made.entry, made.namespace, made.selector)
-	switch {
-	case err == nil:
-		made.query.Expr, made.label = batch.Query, batch.Label
-	case isExact(err):
-		made.label, err = made.compiled.Label(made.entry.Resource)
-		fallthrough
-	default:
-		if err != nil {
-			made.err = made.unwritten(err)
+	made.query.Expr, made.label = batch.Query, batch.Label
+	window := batch.Query
+	if isExact(err) {
+		if made.label, err = made.compiled.Label(made.entry.Resource); err == nil {
+			window, err = made.compiled.Render(made.entry, made.namespace, []string{"any"}, made.selector)
 		}
 	}
+	if err != nil {
+		made.err = made.unwritten(err)
+	}
+	made.window = adapter.Seconds(rules.Window(window))
 }
 
 // ask returns the newest result by a plan, fresh enough to be served. The names are those of the objects that are read,

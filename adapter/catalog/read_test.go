@@ -222,11 +222,14 @@ func TestValuesThatAreNoNumbers(t *testing.T) {
 	half := []series.Point{pod("a", math.NaN()), pod("b", 2)}
 	f("", half, nan, "b=2", nan)
 	f("error", half, nan, nan, nan)
-	f("omit", half, `503 .*: none of the 2 samples of its query is of pods a`, "b=2", `Queue_Length\{pod=b\}=2`)
+	f("omit", half, nan, "b=2", `Queue_Length\{pod=b\}=2`)
 
 	only := []series.Point{pod("a", math.NaN())}
 	f("", only, nan, nan, nan)
-	f("omit", only, `503 .*`, nan, nan)
+	f("omit", only, nan, nan, nan)
+	// Of two values for the same labels none is better: they are no value, and not one that may be left out.
+	twice := []series.Point{pod("a", 1), pod("a", 2), pod("b", 2), pod("a", math.NaN(), "c", "x")}
+	f("omit", twice, `503 .* \{pod="a"\} is duplicate .*`, "b=2", `503 .* \{pod="a"\} is duplicate .*`)
 
 	inf := []series.Point{pod("a", math.Inf(1)), pod("b", math.Inf(-1))}
 	f("", inf, `503 .* \{pod="a"\} is infinite .*`, `503 .* is infinite .*`, `503 .* is infinite .*`)
@@ -379,4 +382,25 @@ func (e everything) Series(_ context.Context, selector string, _ time.Time, each
 		each(k)
 	}
 	return nil
+}
+
+// The window is the query's, in whichever way it is asked.
+func TestWindowSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exact := requests()
+		exact.Name.As, exact.MetricsQuery = "exact", `sum(rate(<<.Series>>{pod=~"<<index .LabelValuesByName "pod">>"}[5m])) by (<<.GroupBy>>)`
+		s := run(t, shop(), setup{custom: []legacy.Rule{requests(), exact}, external: []legacy.Rule{queue()}})
+		s.alive.objects["shop/web-1"] = nil
+		for metric, want := range map[string]int64{perSecond: 120, "exact": 300} {
+			list, err := s.GetMetricBySelector(t.Context(), "shop", labels.Everything(),
+				cmprovider.CustomMetricInfo{GroupResource: schema.GroupResource{Resource: "pods"}, Metric: metric}, labels.Everything())
+			if err != nil || len(list.Items) != 1 || list.Items[0].WindowSeconds == nil || *list.Items[0].WindowSeconds != want {
+				t.Errorf("%s: %v, %+v", metric, err, list)
+			}
+		}
+		list, err := s.GetExternalMetric(t.Context(), "shop", labels.Everything(), cmprovider.ExternalMetricInfo{Metric: "queue_length"})
+		if err != nil || list.Items[0].WindowSeconds != nil {
+			t.Errorf("a gauge: %v, %+v", err, list)
+		}
+	})
 }

@@ -49,9 +49,6 @@ func (r *Rule) validate(backends []rules.Backend, report func(field, problem str
 	if _, err := parseTemplate(r.MetricsQuery); err != nil {
 		report("metricsQuery", err.Error())
 	}
-	if r.NaN != "" && r.NaN != "omit" && r.NaN != "error" {
-		report("nan", fmt.Sprintf("%q is neither omit nor error", r.NaN))
-	}
 	r.settings(backends, report)
 }
 
@@ -59,7 +56,7 @@ func (r *Rule) validate(backends []rules.Backend, report func(field, problem str
 func (r *Rule) settings(backends []rules.Backend, report func(field, problem string)) {
 	built := rules.Build([]rules.Metric{{
 		Name: "any", Query: "vector(1)", External: &rules.External{},
-		Backend: r.Backend, Interval: r.Interval, MaxAge: r.MaxAge, Forecast: r.Forecast,
+		Backend: r.Backend, Interval: r.Interval, MaxAge: r.MaxAge, NaN: r.NaN, Forecast: r.Forecast,
 	}}, backends, func(field, problem string) { report(strings.TrimPrefix(field, "[0]."), problem) })
 	for _, b := range built {
 		r.Backend, r.Interval, r.MaxAge, r.Forecast = b.Backend, b.Interval, b.MaxAge, b.Forecast

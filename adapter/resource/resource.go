@@ -43,7 +43,7 @@ type Objects interface {
 
 // Counter counts reads, by "pods" or "nodes", the API "resource" and the outcome that the error says.
 type Counter interface {
-	Count(metric, api string, err error)
+	Count(metric, api string, passed bool, err error)
 }
 
 // Options are an API's rules and collaborators. All are required, except where a default is told.

@@ -164,7 +164,7 @@ func (a *API) pods(ctx context.Context, c choice) (items []metrics.PodMetrics, a
 	if a == nil {
 		return nil, false, unknown("pods", errGone)
 	}
-	defer func() { a.Counter.Count("pods", "resource", err) }()
+	defer func() { a.Counter.Count("pods", "resource", false, err) }()
 	namespace := request.NamespaceValue(ctx)
 	found, err := a.Objects.List(ctx, kube.RunningPods, namespace, c.labels)
 	if err != nil {
@@ -222,7 +222,7 @@ func (a *API) nodes(ctx context.Context, c choice) (items []metrics.NodeMetrics,
 	if a == nil {
 		return nil, false, unknown("nodes", errGone)
 	}
-	defer func() { a.Counter.Count("nodes", "resource", err) }()
+	defer func() { a.Counter.Count("nodes", "resource", false, err) }()
 	found, err := a.Objects.List(ctx, kube.Nodes, "", c.labels)
 	if err != nil {
 		return nil, false, unknown("nodes", err)

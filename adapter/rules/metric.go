@@ -24,6 +24,10 @@ type Metric struct {
 	// MaxAge is how long the last good value is served while newer ones fail to come, at least one interval. Default
 	// four intervals, and not less than 1m: a backend may restart without a metric going missing.
 	MaxAge time.Duration `yaml:"maxAge"`
+	// NaN is what becomes of series whose value is NaN or infinite: "omit" leaves them out, "error" makes every read that
+	// they belong to an error. Default: an error for external metrics, which the autoscaler sums, and for single objects;
+	// left out where a selector chooses objects.
+	NaN string `yaml:"nan"`
 	// Exactly one of External, Pods and Object is set: the API that serves the metric.
 	External *External `yaml:"external"`
 	Pods     *Pods     `yaml:"pods"`

@@ -24,6 +24,8 @@ type Rule struct {
 	// Interval is the time between two evaluations, and MaxAge how long the last good one is served; MaxAge >= Interval.
 	Interval time.Duration
 	MaxAge   time.Duration
+	// NaN is "omit", "error" or "" for what depends on the API; see Metric.
+	NaN string
 	// Resource is what the series are told of through custom.metrics.k8s.io, pods or another; empty for a metric of
 	// external.metrics.k8s.io.
 	Resource schema.GroupResource
@@ -98,7 +100,7 @@ func (c *check) rule(m Metric, backends []Backend) Rule {
 	}
 	m.fill()
 	r := Rule{
-		Name: m.Name, Query: strings.TrimSpace(m.Query), Interval: m.Interval, MaxAge: m.MaxAge, Forecast: m.Forecast,
+		Name: m.Name, Query: strings.TrimSpace(m.Query), Interval: m.Interval, MaxAge: m.MaxAge, NaN: m.NaN, Forecast: m.Forecast,
 	}
 	if problem := nameProblem(m.Name); problem != "" {
 		c.fail("name", "%s", problem)
@@ -108,6 +110,9 @@ func (c *check) rule(m Metric, backends []Backend) Rule {
 	}
 	if m.MaxAge < m.Interval {
 		c.fail("maxAge", "%v is shorter than the interval, %v: a value would be too old before the next one comes", m.MaxAge, m.Interval)
+	}
+	if m.NaN != "" && m.NaN != "omit" && m.NaN != "error" {
+		c.fail("nan", "%q is neither omit nor error", m.NaN)
 	}
 	c.api(&m, &r)
 	if backend, ok := c.backend(m.Backend, backends); ok {

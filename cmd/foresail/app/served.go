@@ -21,7 +21,7 @@ import (
 func servedMetrics(all []rules.Rule) []adapter.Metric {
 	metrics := make([]adapter.Metric, 0, len(all))
 	for _, r := range all {
-		m := adapter.Metric{Name: r.Name, MaxAge: r.MaxAge}
+		m := adapter.Metric{Name: r.Name, MaxAge: r.MaxAge, NaN: r.NaN, Window: rules.Window(r.Query)}
 		switch {
 		case r.External():
 			m.External = &adapter.External{NamespaceLabel: r.NamespaceLabel}
@@ -64,10 +64,14 @@ func (a *App) catalogOptions(g *generation, short *adapter.Provider) catalog.Opt
 	for name, b := range g.backends {
 		backends[name] = catalog.Backend{Querier: b, Finder: b, Timeout: timeouts[name]}
 	}
+	var before *catalog.Catalog
+	if old := a.current.Load(); old != nil {
+		before = old.catalog
+	}
 	return catalog.Options{
 		Custom: g.file.Custom, External: g.file.External, Backends: backends,
 		Mapper:   legacy.RESTMapper{Mapper: a.mapper, GroupNames: a.mapper.Groups},
-		Interval: a.opts.RelistInterval, MaxAge: a.opts.SeriesMaxAge, Served: short, Logger: a.logger, Registerer: g.registry,
+		Interval: a.opts.RelistInterval, MaxAge: a.opts.SeriesMaxAge, Served: short, Before: before, Logger: a.logger, Registerer: g.registry,
 	}
 }
 

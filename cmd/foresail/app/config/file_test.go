@@ -57,6 +57,7 @@ var bad = map[string][]string{
 	"metric_name_of_forecast":        {`:6: metrics[1].name: "Load_forecast" is the name of the forecast of metrics[0] too: rename one of them, or remove that forecast`},
 	"metric_interval_short":          {`:5: metrics[0].interval: 500ms is too short: use 1s or more`},
 	"metric_max_age_short":           {`:6: metrics[0].maxAge: 30s is shorter than the interval, 1m0s: a value would be too old before the next one comes`},
+	"metric_nan":                     {`:5: metrics[0].nan: "zero" is neither omit nor error`},
 	"metric_backend_unknown":         {`:8: metrics[0].backend: there is no backend "mian": known are main, store`},
 	"api_missing":                    {`:2: metrics[0]: nothing says where to serve it: add external: {}, pods: {} or object: {resource: ...}`},
 	"api_two":                        {`:2: metrics[0]: more than one of external, pods and object: keep one, and write another metric for the other`},
@@ -206,7 +207,7 @@ func TestLoadGoodFile(t *testing.T) {
 			Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute, NamespaceLabel: "namespace", Forecast: &daily,
 		},
 		{
-			Name: "queue_per_pod", Query: "max_over_time(grpc_queue) keep_metric_names", Backend: "tenant",
+			Name: "queue_per_pod", Query: "max_over_time(grpc_queue) keep_metric_names", Backend: "tenant", NaN: "omit",
 			Interval: 30 * time.Second, MaxAge: 5 * time.Minute,
 			Resource: schema.GroupResource{Resource: "pods"}, NameLabel: "pod_name", NamespaceLabel: "ns", Forecast: &cautious,
 		},
