@@ -441,8 +441,8 @@ func TestForecast(t *testing.T) {
 			},
 			"bad quantile":  {nil, "foresail.io/quantile=2", `400 metric "load_forecast": selector key foresail.io/quantile is "2" and must be a number between 0 and 1, as in 0.9`},
 			"unknown key":   {nil, "foresail.io/x=2", `400 metric "load_forecast": selector key foresail.io/x is unknown; the keys are foresail.io/lead and foresail.io/quantile`},
-			"two values":    {nil, "foresail.io/lead in (1m,2m)", `400 metric "load_forecast": selector key foresail.io/lead takes one value, as in foresail.io/lead=...`},
-			"other operand": {nil, "foresail.io/lead!=5m", `400 metric "load_forecast": selector key foresail.io/lead takes one value, as in foresail.io/lead=...`},
+			"two values":    {nil, "foresail.io/lead in (1m,2m)", `400 metric "load_forecast": selector key foresail.io/lead takes one value, as in foresail.io/lead=VALUE`},
+			"other operand": {nil, "foresail.io/lead!=5m", `400 metric "load_forecast": selector key foresail.io/lead takes one value, as in foresail.io/lead=VALUE`},
 		} {
 			if got := read(c.outlooks, c.selector); got != c.want {
 				t.Errorf("%s: %s, want %s", name, got, c.want)

@@ -64,7 +64,7 @@ func (f *Forecast) Choose(selector labels.Selector) (Choice, labels.Requirements
 func (c *Choice) key(r labels.Requirement) error {
 	values := r.ValuesUnsorted()
 	if op := r.Operator(); len(values) != 1 || op != selection.Equals && op != selection.DoubleEquals && op != selection.In {
-		return fmt.Errorf("selector key %s takes one value, as in %s=...", r.Key(), r.Key())
+		return fmt.Errorf("selector key %s takes one value, as in %s=VALUE", r.Key(), r.Key())
 	}
 	c.chosen = true
 	switch r.Key() {
