@@ -18,15 +18,18 @@ const (
 
 const (
 	maxAnchors = 2
-	maxErrors  = 192
+	maxErrors  = 160
 )
 
 // calibration turns a path into quantiles: separately of the value and of the window maximum, and by lead. It works on two
 // leads, the anchors: the first and the longest, and between them by the square root of the lead, as errors of many small changes
 // grow.
 type calibration struct {
+	shape
 	anchors []int
-	stride  int // Of a long memory of errors every few are kept; see thin.
+	steps   int  // Learnt since the start or since forget.
+	stride  int  // Of many errors every few are kept; see thin.
+	keeps   bool // Whether those of the newest step are among them.
 	points  []*target
 	windows []*target
 	between []anchoring // By lead - 1.
@@ -39,15 +42,15 @@ type anchoring struct {
 }
 
 func newCalibration(s shape) *calibration {
-	c := &calibration{stride: thin(2*s.memory, s.seasons[0]), anchors: expert.Anchors(s.lead, maxAnchors)}
+	c := &calibration{shape: s, stride: 1, anchors: expert.Anchors(s.lead, maxAnchors)}
 	points, windows := newResiduals(s), newResiduals(s)
 	for _, lead := range c.anchors {
-		c.points = append(c.points, newTarget(s, lead, false, 2*s.memory/c.stride, points))
+		c.points = append(c.points, newTarget(s, lead, false, s.errors(), points))
 		if lead == 1 { // A window of one step is its value.
 			c.windows = append(c.windows, c.points[0])
 			continue
 		}
-		c.windows = append(c.windows, newTarget(s, lead, true, 2*s.memory/c.stride, windows))
+		c.windows = append(c.windows, newTarget(s, lead, true, s.errors(), windows))
 	}
 	for lead := 1; lead <= s.lead; lead++ {
 		to := 0
@@ -63,6 +66,9 @@ func newCalibration(s shape) *calibration {
 	}
 	return c
 }
+
+// errors is the number of errors that are kept.
+func (s shape) errors() int { return 2 * s.memory / thin(2*s.memory, s.seasons[0]) }
 
 // thin returns the smallest stride that leaves at most maxErrors of n errors and has no common factor with season, so that no time
 // of day is left out.
@@ -81,15 +87,13 @@ func gcd(a, b int) int {
 	return a
 }
 
-// kept tells whether the errors of this step are among those kept.
-func (c *calibration) kept(slot int64) bool { return slot%int64(c.stride) == 0 }
-
-// forget drops all that has been learnt.
-func (c *calibration) forget() {
+// doubt lets what comes soon outweigh the errors made so far.
+func (c *calibration) doubt() {
+	c.steps, c.stride = 0, 1
 	for i := range c.anchors {
-		c.points[i].forget()
+		c.points[i].doubt()
 		if c.windows[i] != c.points[i] {
-			c.windows[i].forget()
+			c.windows[i].doubt()
 		}
 	}
 }
@@ -103,11 +107,14 @@ func (c *calibration) hear(point, window float64) {
 
 // learn takes the newest step of h.
 func (c *calibration) learn(h *past.History) {
-	keep := c.kept(h.Slot())
+	c.keeps = c.steps%c.stride == 0
+	if c.steps++; c.steps%maxErrors == 0 && c.steps <= 2*c.memory {
+		c.stride = thin(c.steps, c.seasons[0]) // So that the errors kept are of all the time there was, at first too.
+	}
 	for i := range c.anchors {
-		c.points[i].learn(h, keep)
+		c.points[i].learn(h, c.keeps)
 		if c.windows[i] != c.points[i] {
-			c.windows[i].learn(h, keep)
+			c.windows[i].learn(h, c.keeps)
 		}
 	}
 }

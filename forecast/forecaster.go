@@ -59,7 +59,7 @@ func assemble(config Config, set expert.Set) *Forecaster {
 	clock := config.clock()
 	f := &Forecaster{config: config, shape: s, clock: clock, history: past.New(s.recall, max(s.lead, 12)).Follow(clock), errors: newCalibration(s),
 		models: set.Models, boosted: set.Boosted}
-	f.gate = newGate(s, config.Step, set.Naives, 2*s.memory/f.errors.stride)
+	f.gate = newGate(s, config.Step, set.Naives, s.errors())
 	for range s.lead {
 		f.mixes = append(f.mixes, newMixture(len(set.Models), .5, s.memory))
 		f.mixed = append(f.mixed, make([]float64, s.lead))
@@ -129,9 +129,9 @@ func (f *Forecaster) advance(slot int64, v float64) {
 		}
 	}
 	f.errors.learn(h)
-	f.gate.learn(h, f.errors.kept(slot))
+	f.gate.learn(h, f.errors.keeps)
 	if h.Steps() == f.shape.settled() {
-		f.errors.forget()
+		f.errors.doubt()
 		f.gate.forget()
 	}
 

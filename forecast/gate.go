@@ -139,6 +139,8 @@ func (g *gate) state(h *past.History, now time.Time) State {
 	}
 	missing := max(short-h.Count(), max(short, minMatured)-matured)
 	switch {
+	case math.IsNaN(h.Back(0)):
+		return State{Reason: Gap, Skill: skill}
 	case missing > 0:
 		return State{Reason: WarmingUp, ReadyAt: now.Add(time.Duration(missing) * g.step), Skill: skill}
 	case !g.open:

@@ -17,6 +17,7 @@ const (
 	WarmingUp  Reason = "warming_up"  // too little history; State.ReadyAt says when there will be enough
 	NoSkill    Reason = "no_skill"    // the naive forecasts are as good on this series
 	StaleInput Reason = "stale_input" // no recent sample of the series
+	Gap        Reason = "gap"         // the newest step of the grid is missing
 )
 
 // State is the gate's verdict on one outlook.

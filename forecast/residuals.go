@@ -41,6 +41,17 @@ const (
 	recentTop
 )
 
+// doubt lets a few new errors count as much as all that were learnt so far.
+func (s *size) doubt() {
+	const few = 12
+	for _, m := range []*mean{&s.usual, &s.lately, &s.justNow} {
+		m.count = min(m.count, few)
+	}
+	for i := range s.byTime {
+		s.byTime[i].count = min(s.byTime[i].count, 1)
+	}
+}
+
 func (s *size) learn(e float64, slot int64, season, memory int) {
 	e = math.Abs(e)
 	s.usual.add(e, float32(memory))

@@ -47,8 +47,7 @@ type target struct {
 	shifts    [regressed]float64
 	issues    []issue              // By step modulo the lead.
 	offsets   [len(levels)]float64 // The newest quantiles minus location, on the root scale.
-	learnt    int
-	heard     float64 // A .9 quantile from elsewhere; NaN where there is none.
+	heard     float64              // A .9 quantile from elsewhere; NaN where there is none.
 }
 
 // issue is what was said at one step.
@@ -64,13 +63,6 @@ type issue struct {
 
 func newTarget(s shape, lead int, window bool, errors int, around *residuals) *target {
 	t := &target{shape: s, lead: lead, window: window, errors: past.NewRanked[float32](errors), around: around, issues: make([]issue, lead), heard: math.NaN()}
-	t.forget()
-	return t
-}
-
-func (t *target) forget() {
-	t.errors.Clear()
-	t.sizes = [len(scales)]size{}
 	for l := range t.regressed {
 		share := float32(normal[l])
 		prior := [linear.Features]float32{usually: .1 * share, thisTime: .6 * share, justNow: .2 * share, lately: .4 * share}
@@ -79,11 +71,19 @@ func (t *target) forget() {
 		}
 		t.mixes[l] = newMixture(speakers, levels[mid+l], 4*t.memory)
 	}
-	t.shifts = [regressed]float64{}
 	for i := range t.issues {
 		t.issues[i].location = math.NaN()
 	}
-	t.learnt = 0
+	return t
+}
+
+// doubt lets what comes soon outweigh the errors made so far. What was regressed on them is relative to their size and stays.
+func (t *target) doubt() {
+	const few = 24
+	t.errors.Keep(few)
+	for i := range t.sizes {
+		t.sizes[i].doubt()
+	}
 }
 
 // came returns the newest outcome, and whether it is known.
@@ -110,7 +110,6 @@ func (t *target) learn(h *past.History, keep bool) {
 	if !known {
 		return
 	}
-	t.learnt++
 	for l := range t.regressed {
 		t.mixes[l].learn(said.said[l][:], said.mixed[l], came)
 		missed := 0.

@@ -21,7 +21,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	cli "github.com/foresail/foresail/cmd/foresail/app/backtest"
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -44,9 +46,18 @@ func main() {
 
 // forecastAt is what was said at one origin.
 type forecastAt struct {
-	p50, p90, w90 float64
-	served        float64
-	trusted       bool
+	backtest.Said
+	served  float64
+	trusted bool
+}
+
+// lastValue is what the naive forecast says.
+func lastValue(t *trace) []forecastAt {
+	out := make([]forecastAt, len(t.Values))
+	for i, said := range backtest.LastValue(&t.Grid, t.lead, 14*t.perDay) {
+		out[i] = forecastAt{Said: said, served: said.WindowP90}
+	}
+	return out
 }
 
 // score is the mean losses over a set of origins.
@@ -140,23 +151,23 @@ func misses(results []result) (missed []string) {
 
 // walk forecasts every step of the trace and returns what was said and what it took.
 func walk(t *trace) ([]forecastAt, cost, error) {
-	lead := time.Duration(t.lead) * t.step
-	f, err := forecast.New(forecast.Config{Step: t.step, Lead: lead})
+	lead := time.Duration(t.lead) * t.Step
+	f, err := forecast.New(forecast.Config{Step: t.Step, Lead: lead})
 	if err != nil {
 		return nil, cost{}, err
 	}
-	out := make([]forecastAt, len(t.values))
+	out := make([]forecastAt, len(t.Values))
 	var updates, refits time.Duration
 	count := 0
-	last := processorTime()
+	last := cli.ProcessorTime()
 	lap := func() time.Duration {
-		now := processorTime()
+		now := cli.ProcessorTime()
 		spent := now - last
 		last = now
 		return spent
 	}
-	for i, v := range t.values {
-		end := time.Unix(0, (t.first+int64(i)+1)*int64(t.step))
+	for i, v := range t.Values {
+		end := t.End(i)
 		if err := f.Step(series.Sample{Time: end, Value: v}); err != nil {
 			return nil, cost{}, err
 		}
@@ -174,7 +185,7 @@ func walk(t *trace) ([]forecastAt, cost, error) {
 		}
 	}
 	updates += lap()
-	spent := cost{update: updates / time.Duration(len(t.values)), refit: refits / time.Duration(max(count, 1)), bytes: held(&f)}
+	spent := cost{update: updates / time.Duration(len(t.Values)), refit: refits / time.Duration(max(count, 1)), bytes: held(&f)}
 	return out, spent, nil
 }
 
@@ -184,7 +195,7 @@ func (at *forecastAt) read(o *forecast.Outlook, lead time.Duration, v float64) (
 		to   *float64
 		read func(time.Duration, float64) (float64, error)
 		tau  float64
-	}{{&at.p50, o.Point, .5}, {&at.p90, o.Point, .9}, {&at.w90, o.Window, .9}} {
+	}{{&at.P50, o.Point, .5}, {&at.P90, o.Point, .9}, {&at.WindowP90, o.Window, .9}} {
 		if *q.to, err = q.read(lead, q.tau); err != nil {
 			return err
 		}
@@ -192,7 +203,7 @@ func (at *forecastAt) read(o *forecast.Outlook, lead time.Duration, v float64) (
 	at.trusted = o.State.Trusted()
 	at.served = v
 	if at.trusted {
-		at.served = at.w90
+		at.served = at.WindowP90
 	}
 	return nil
 }
@@ -212,15 +223,15 @@ func held(f **forecast.Forecaster) float64 {
 // judge scores forecasts at every stride-th step of the evaluation.
 func (t *trace) judge(said []forecastAt, stride int) score {
 	var s score
-	for i := t.start; i < len(t.values)-t.lead; i += stride {
+	for i := t.start; i < len(t.Values)-t.lead; i += stride {
 		value, top, ok := t.outcome(i)
 		if !ok {
 			continue
 		}
 		s.windows++
-		s.wpin90 += pinball(top, said[i].w90)
-		s.served += pinball(top, said[i].served)
-		if top <= said[i].w90+1e-9 {
+		s.wpin90 += backtest.Pinball(top, said[i].WindowP90)
+		s.served += backtest.Pinball(top, said[i].served)
+		if top <= said[i].WindowP90+1e-9 {
 			s.wcov90++
 		}
 		if said[i].trusted {
@@ -228,8 +239,8 @@ func (t *trace) judge(said []forecastAt, stride int) score {
 		}
 		if !math.IsNaN(value) {
 			s.values++
-			s.mae += math.Abs(value - said[i].p50)
-			s.pin90 += pinball(value, said[i].p90)
+			s.mae += math.Abs(value - said[i].P50)
+			s.pin90 += backtest.Pinball(value, said[i].P90)
 		}
 	}
 	s.mae, s.pin90 = s.mae/s.values, s.pin90/s.values
@@ -237,8 +248,6 @@ func (t *trace) judge(said []forecastAt, stride int) score {
 	s.wcov90, s.trusted = s.wcov90/s.windows, s.trusted/s.windows
 	return s
 }
-
-func pinball(y, q float64) float64 { return max(.9*(y-q), -.1*(y-q)) }
 
 // ratio divides the losses of a by those of b; coverage and trust are a's own.
 func ratio(a, b score) score {

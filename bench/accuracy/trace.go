@@ -2,29 +2,28 @@ package main
 
 import (
 	"compress/gzip"
-	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/foresail/foresail/forecast/backtest"
+	"github.com/foresail/foresail/forecast/series"
 )
 
 // trace is one load on its grid, with the origins that forecasts are judged at.
 type trace struct {
-	name    string
-	step    time.Duration
-	first   int64     // Slot of values[0], counted in steps since the Unix epoch.
-	values  []float64 // NaN where missing.
-	lead    int
-	start   int // First step of the evaluation.
-	stride  int // Distance of the official origins.
-	perDay  int
-	perWeek int
+	backtest.Grid
+	name   string
+	lead   int
+	start  int // First step of the evaluation.
+	stride int // Distance of the official origins.
+	perDay int
 }
 
 // loadAll reads every .csv and .csv.gz file of a directory, by name.
@@ -66,64 +65,39 @@ func load(path string) (*trace, error) {
 
 // parse reads timestamp,value rows and cuts the protocol's origins.
 func parse(name string, r io.Reader) (*trace, error) {
-	rows, err := csv.NewReader(r).ReadAll()
+	in, err := backtest.ReadCSV(r)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) < 3 {
-		return nil, fmt.Errorf("%d rows are no trace", len(rows))
+	if in.Broken.Count > 0 {
+		return nil, fmt.Errorf("line %d: %s", in.Broken.First[0], in.Broken.Why[0])
 	}
-	times, values := make([]int64, 0, len(rows)), make([]float64, 0, len(rows))
-	for i, row := range rows[1:] {
-		at, err := time.Parse(time.RFC3339, row[0])
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", i+2, err)
-		}
-		v, err := strconv.ParseFloat(row[1], 64)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", i+2, err)
-		}
-		times, values = append(times, at.Unix()), append(values, v)
+	if len(in.Samples) < 2 {
+		return nil, errors.New("one row is no trace")
 	}
 	t := &trace{name: name}
-	t.grid(times, values)
+	if t.Grid, err = backtest.NewGrid(in.Samples, stepOf(in.Samples)); err != nil {
+		return nil, err
+	}
 	t.cut()
 	return t, nil
 }
 
-// grid averages the rows into steps of 5 minutes, or of the trace's own where that is longer.
-func (t *trace) grid(times []int64, values []float64) {
-	gaps := make([]int64, len(times)-1)
+// stepOf returns 5 minutes, or what the samples are usually apart where that is longer.
+func stepOf(samples []series.Sample) time.Duration {
+	gaps := make([]time.Duration, len(samples)-1)
 	for i := range gaps {
-		gaps[i] = times[i+1] - times[i]
+		gaps[i] = samples[i+1].Time.Sub(samples[i].Time)
 	}
 	slices.Sort(gaps)
-	step := max(300, gaps[len(gaps)/2])
-	t.step = time.Duration(step) * time.Second
-	t.first = times[0] / step
-	n := int(times[len(times)-1]/step-t.first) + 1
-	t.values = make([]float64, n)
-	counts := make([]float64, n)
-	for i, at := range times {
-		slot := at/step - t.first
-		t.values[slot] += values[i]
-		counts[slot]++
-	}
-	for i, c := range counts {
-		if c == 0 {
-			t.values[i] = math.NaN()
-		} else {
-			t.values[i] /= c
-		}
-	}
+	return max(5*time.Minute, gaps[len(gaps)/2])
 }
 
 func (t *trace) cut() {
-	t.perDay = int(24 * time.Hour / t.step)
-	t.perWeek = 7 * t.perDay
-	t.lead = max(1, int(30*time.Minute/t.step))
-	days := float64(len(t.values)) / float64(t.perDay)
-	coarse := t.step >= 30*time.Minute
+	t.perDay = int(24 * time.Hour / t.Step)
+	t.lead = max(1, int(30*time.Minute/t.Step))
+	days := float64(len(t.Values)) / float64(t.perDay)
+	coarse := t.Step >= 30*time.Minute
 	t.stride = 25
 	evaluated := days * .4
 	switch {
@@ -132,66 +106,12 @@ func (t *trace) cut() {
 	case days >= 28:
 		evaluated = 14
 	}
-	t.start = len(t.values) - int(math.Round(evaluated*float64(t.perDay)))
+	t.start = len(t.Values) - int(math.Round(evaluated*float64(t.perDay)))
 }
 
 // outcome returns the value at the lead after step i, NaN where missing, and the largest value in between; ok tells whether i is an origin:
 // it has a value of its own and one in its window.
 func (t *trace) outcome(i int) (value, top float64, ok bool) {
-	if i+t.lead >= len(t.values) || math.IsNaN(t.values[i]) {
-		return 0, 0, false
-	}
-	top = math.Inf(-1)
-	for _, v := range t.values[i+1 : i+t.lead+1] {
-		if !math.IsNaN(v) {
-			top = max(top, v)
-		}
-	}
-	return t.values[i+t.lead], top, !math.IsInf(top, -1)
-}
-
-// lastValue forecasts every step of the evaluation the naive way: the last value, plus the .9 quantiles of the errors
-// that it made over 14 days.
-func lastValue(t *trace) []forecastAt {
-	out := make([]forecastAt, len(t.values))
-	var points, windows []float64 // Sorted.
-	count := func(i int, update func([]float64, float64) []float64) {
-		if i < 0 {
-			return
-		}
-		if value, top, ok := t.outcome(i); ok {
-			windows = update(windows, top-t.values[i])
-			if !math.IsNaN(value) {
-				points = update(points, value-t.values[i])
-			}
-		}
-	}
-	for i, y := range t.values {
-		count(i-t.lead, insert)
-		count(i-14*t.perDay-1, remove)
-		w90 := y + quantile(windows, .9)
-		out[i] = forecastAt{p50: y, p90: y + quantile(points, .9), w90: w90, served: w90}
-	}
-	return out
-}
-
-func insert(sorted []float64, v float64) []float64 {
-	at, _ := slices.BinarySearch(sorted, v)
-	return slices.Insert(sorted, at, v)
-}
-
-func remove(sorted []float64, v float64) []float64 {
-	at, _ := slices.BinarySearch(sorted, v)
-	return slices.Delete(sorted, at, at+1)
-}
-
-// quantile is the linearly interpolated quantile of sorted values; 0 of nothing.
-func quantile(sorted []float64, tau float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	at := tau * float64(len(sorted)-1)
-	below := int(at)
-	above := min(below+1, len(sorted)-1)
-	return sorted[below] + (at-float64(below))*(sorted[above]-sorted[below])
+	value, top = t.Outcome(i, t.lead)
+	return value, top, !math.IsNaN(t.Values[i]) && !math.IsNaN(top)
 }

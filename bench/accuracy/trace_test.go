@@ -57,7 +57,7 @@ func TestParseNamesTheLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v := trace.values; len(v) != 3 || v[0] != 2 || !math.IsNaN(v[1]) || v[2] != 12 || trace.lead != 6 {
+	if v := trace.Values; len(v) != 3 || v[0] != 2 || !math.IsNaN(v[1]) || v[2] != 12 || trace.lead != 6 {
 		t.Errorf("values %v, lead %d", v, trace.lead)
 	}
 }

@@ -43,6 +43,15 @@ func (r *Ranked[T]) Add(v T) {
 // Clear drops all values.
 func (r *Ranked[T]) Clear() { r.ring, r.sorted, r.next = r.ring[:0], r.sorted[:0], 0 }
 
+// Keep drops all but the newest n values.
+func (r *Ranked[T]) Keep(n int) {
+	ordered := append(slices.Clone(r.ring[r.next:]), r.ring[:r.next]...)
+	r.Clear()
+	for _, v := range ordered[max(len(ordered)-n, 0):] {
+		r.Add(v)
+	}
+}
+
 // Quantile returns the value at rank tau*(n+1), interpolated, which a further value of the same stream exceeds with
 // probability 1-tau (Hyndman & Fan 1996, definition 6); beyond the outermost ranks it is the outermost value, and NaN of nothing.
 func (r *Ranked[T]) Quantile(tau float64) float64 {

@@ -61,6 +61,7 @@ var importRules = map[string][]string{
 	"forecast/expert":          {"forecast/linear", "forecast/past", "forecast/trees"},
 	"forecast":                 {"forecast/expert", "forecast/linear", "forecast/past", "forecast/slots", "forecast/trees", "forecast/series"},
 	"forecast/tracker":         {"forecast", "forecast/series"},
+	"forecast/backtest":        {"forecast", "forecast/series"},
 	"adapter/backend":          {"adapter/backend/wire", "forecast/series"},
 	"adapter/backend/wire":     {"forecast/series"},
 	"adapter/rules":            {"forecast", "forecast/series", "adapter/backend"},

@@ -1,15 +1,15 @@
 //go:build unix
 
-package main
+package backtest
 
 import (
 	"syscall"
 	"time"
 )
 
-// processorTime returns the time that this process has had on any processor, so that a busy machine does not count as a
+// ProcessorTime returns the time that this process has had on any processor, so that a busy machine does not count as a
 // slow forecaster.
-func processorTime() time.Duration {
+func ProcessorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0 // Cannot fail for this process.

@@ -1,0 +1,138 @@
+// Package backtest is the foresail backtest command: a user's own history in, what the forecast would have been worth out.
+package backtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/foresail/foresail/cmd/foresail/app/chart"
+	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/backtest"
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Options say what is walked and what is made of it. Either Input or Query is set.
+type Options struct {
+	// Input is the name of a CSV file; - is Stdin.
+	Input string
+	Stdin io.Reader
+	// Query is asked of Prometheus for every minute from From until To, or for every step if that is shorter.
+	Query      string
+	Prometheus Prometheus
+	From, To   time.Time
+
+	Forecast forecast.Config
+	// Output and Plot name the files to write; "" is none.
+	Output, Plot string
+	// JSON has the summary printed as JSON.
+	JSON bool
+	// Out takes the summary and Notes what is to be said of the input; with Bar, a progress bar is drawn on Notes.
+	Out, Notes io.Writer
+	Bar        bool
+}
+
+// Prometheus answers range queries.
+type Prometheus interface {
+	QueryRange(ctx context.Context, promql string, from, to time.Time, step time.Duration) ([]series.Run, error)
+}
+
+// InputError is the error of an input that holds nothing to walk.
+type InputError struct{ error }
+
+// Unwrap returns what is wrong with it.
+func (e InputError) Unwrap() error { return e.error }
+
+// Run walks the series, writes the files and prints the summary. The errors are InputError, those of files, of the backend and of the context.
+func Run(ctx context.Context, o Options) error {
+	o.Forecast.Default()
+	if o.Plot != "" {
+		if _, err := chart.Format(o.Plot); err != nil {
+			return InputError{err}
+		}
+	}
+	source, samples, err := o.read(ctx)
+	if err != nil {
+		return err
+	}
+	grid, err := backtest.NewGrid(samples, o.Forecast.Step)
+	if err != nil {
+		return InputError{fmt.Errorf("cannot walk %s: %w", source, err)}
+	}
+	o.remark(samples)
+	began := ProcessorTime()
+	rows, err := backtest.Walk(ctx, grid, backtest.Options{Forecast: o.Forecast, Progress: o.progress()})
+	if err != nil {
+		return fmt.Errorf("cannot walk %s: %w", source, err)
+	}
+	spent := ProcessorTime() - began
+	if o.Output != "" {
+		if err := create(o.Output, func(w io.Writer) error { return backtest.WriteCSV(w, rows) }); err != nil {
+			return fmt.Errorf("cannot write the rows: %w", err)
+		}
+	}
+	if o.Plot != "" {
+		if err := create(o.Plot, func(w io.Writer) error { return o.draw(w, rows) }); err != nil {
+			return fmt.Errorf("cannot write the picture: %w", err)
+		}
+	}
+	summary := backtest.Summarise(grid, rows, o.Forecast, time.UTC)
+	r := report{source: source, samples: len(samples), config: o.Forecast, grid: grid, summary: summary, spent: spent}
+	if o.JSON {
+		return r.json(o.Out)
+	}
+	return r.text(o.Out)
+}
+
+// create writes a file; one that could not be written whole is removed.
+func create(path string, write func(io.Writer) error) (err error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(file), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// closeUp is how much of the newest past is drawn large.
+const closeUp = 3 * 24 * time.Hour
+
+func (o *Options) draw(w io.Writer, rows []backtest.Row) error {
+	format, err := chart.Format(o.Plot)
+	if err != nil {
+		return err
+	}
+	last := rows[len(rows)-1].Issued
+	whole := chart.Panel{Title: "The whole load, and what was forecast of it", Rows: rows, To: last}
+	if last.Sub(rows[0].Issued) <= closeUp {
+		return chart.Draw(w, format, whole)
+	}
+	return chart.Draw(w, format, whole, chart.Panel{Title: "The last three days", Rows: rows, From: last.Add(-closeUp), To: last})
+}
+
+// progress returns what draws the progress bar.
+func (o *Options) progress() func(done, all int) {
+	if !o.Bar {
+		return nil
+	}
+	drawn := -1
+	const cells = 40
+	return func(done, all int) {
+		filled := cells * done / max(all, 1)
+		if filled == drawn {
+			return
+		}
+		drawn = filled
+		_, _ = fmt.Fprintf(o.Notes, "\r[%-*s] %3d %%", cells, bar[:filled], 100*filled/cells)
+		if done == all {
+			_, _ = fmt.Fprintf(o.Notes, "\r%*s\r", cells+8, "")
+		}
+	}
+}
+
+const bar = "########################################"

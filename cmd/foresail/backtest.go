@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/cmd/foresail/app/backtest"
+	"github.com/foresail/foresail/cmd/foresail/app/chart"
+)
+
+// backtestFlags say what is walked.
+type backtestFlags struct {
+	backtest.Options
+	from, to   string
+	prometheus prometheusFlags
+}
+
+func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
+	var flags backtestFlags
+	cmd := &cobra.Command{
+		Use:   "backtest (--input FILE.csv | --query PROMQL --prometheus-url URL)",
+		Short: "Show on your own history what the forecast would have been worth",
+		Long: "Walks a recorded series once, step by step, as the forecaster would have lived through it, and judges what it said against what came\n" +
+			"and against naive forecasts. The file has rows of timestamp,value: RFC 3339 or seconds since 1970, and a number.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags.Out, flags.Notes, flags.Bar, flags.Stdin = stdout, logs.w, isTerminal(logs.w), os.Stdin
+			closing, err := flags.complete()
+			if err != nil {
+				return usageError{err}
+			}
+			defer closing()
+			err = backtest.Run(cmd.Context(), flags.Options)
+			if errors.As(err, new(backtest.InputError)) {
+				return usageError{err}
+			}
+			return err
+		},
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&flags.Input, "input", "", "the file to walk; - is standard input")
+	fs.StringVar(&flags.Query, "query", "", "the PromQL to walk; it must have one series")
+	fs.StringVar(&flags.from, "from", "", "the first moment of the query, RFC 3339; five weeks before --to unless given")
+	fs.StringVar(&flags.to, "to", "", "the last moment of the query, RFC 3339; now unless given")
+	fs.DurationVar(&flags.Forecast.Step, "step", 5*time.Minute, "the distance of the grid that samples are averaged on")
+	fs.DurationVar(&flags.Forecast.Lead, "lead", 30*time.Minute, "how far ahead to forecast")
+	fs.StringVar(&flags.Output, "output", "", "write what was forecast at every step to this CSV file")
+	fs.StringVar(&flags.Plot, "plot", "", "draw it into this file, .svg or .png")
+	fs.BoolVar(&flags.JSON, "json", false, "print the summary as JSON")
+	flags.prometheus.add(fs)
+	return cmd
+}
+
+// span is how much of the past is asked for unless it is said.
+const span = 5 * 7 * 24 * time.Hour
+
+// complete checks the flags and fills in what follows from them; what it opened is to be closed.
+func (f *backtestFlags) complete() (closing func(), err error) {
+	nothing := func() {}
+	var problems []error
+	config := f.Forecast
+	config.Default()
+	config.Validate(func(field, problem string) {
+		if field != "lead" { // What is wrong with the seasons is wrong with the step: they cannot be chosen here.
+			field = "step"
+		}
+		problems = append(problems, fmt.Errorf("--%s: %s", field, problem))
+	})
+	switch {
+	case len(problems) > 0:
+		return nothing, problems[0]
+	case (f.Input == "") == (f.Query == ""):
+		return nothing, errors.New("name what to walk, either a file with --input or a query with --query")
+	case f.Query == "" && f.from+f.to != "":
+		return nothing, errors.New("--from and --to are for --query: a file is walked whole")
+	}
+	if f.Plot != "" {
+		if _, err := chart.Format(f.Plot); err != nil {
+			return nothing, fmt.Errorf("--plot: %w", err)
+		}
+	}
+	if f.Query == "" {
+		return nothing, nil
+	}
+	return f.open()
+}
+
+// open fills in the time of the query and the server to ask.
+func (f *backtestFlags) open() (closing func(), err error) {
+	nothing := func() {}
+	f.To = time.Now()
+	if f.to != "" {
+		if f.To, err = time.Parse(time.RFC3339, f.to); err != nil {
+			return nothing, fmt.Errorf("--to is %q: write it as 2006-01-02T15:04:05Z", f.to)
+		}
+	}
+	f.From = f.To.Add(-span)
+	if f.from != "" {
+		if f.From, err = time.Parse(time.RFC3339, f.from); err != nil {
+			return nothing, fmt.Errorf("--from is %q: write it as 2006-01-02T15:04:05Z", f.from)
+		}
+	}
+	if !f.From.Before(f.To) {
+		return nothing, fmt.Errorf("--from is %s, not before --to, %s", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339))
+	}
+	backends, err := f.prometheus.backends()
+	switch {
+	case err != nil:
+		return nothing, err
+	case len(backends) == 0:
+		return nothing, errors.New("--query needs a server: name it with --prometheus-url")
+	}
+	b := backends[0]
+	server, err := backend.NewPrometheus(b.Prometheus, backend.Options{Name: b.Name, Transport: b.Transport})
+	if err != nil {
+		return nothing, err
+	}
+	f.Prometheus = server
+	return server.Close, nil
+}

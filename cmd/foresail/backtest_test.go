@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var monday = time.Date(2025, 1, 6, 0, 0, 0, 0, time.UTC)
+
+// daily is a load with a cycle of a day.
+func daily(at time.Time) float64 {
+	return 100 + 50*math.Sin(2*math.Pi*at.Sub(monday).Hours()/24) + float64(at.Unix()/300*7919%13)
+}
+
+// week writes a week of the load, one row in five minutes.
+func week(t *testing.T) string {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("timestamp,value\n")
+	for i := range 7 * 288 {
+		at := monday.Add(time.Duration(i) * 5 * time.Minute)
+		fmt.Fprintf(&text, "%s,%v\n", at.Format(time.RFC3339), daily(at))
+	}
+	return writeAs(t, "load.csv", text.String())
+}
+
+// A week's file gives a row a step, a summary and a picture.
+func TestBacktestOfAFile(t *testing.T) {
+	input := week(t)
+	for _, format := range []string{"svg", "png"} {
+		dir := t.TempDir()
+		output, picture := filepath.Join(dir, "out.csv"), filepath.Join(dir, "picture."+format)
+		status, stdout, stderr := call(t, "backtest", "--input", input, "--output", output, "--plot", picture)
+		if status != 0 || stderr != "" {
+			t.Fatalf("status %d: %s", status, stderr)
+		}
+		for _, want := range []string{"2016 samples, 2016 steps of 5m from 2025-01-06T00:00:00Z to 2025-01-13T00:00:00Z", "trusted", "Foresail", "last value", "same time yesterday", "on ramps", "what X_forecast told", "hour (UTC)", "CPU time"} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("not said: %q in\n%s", want, stdout)
+			}
+		}
+		file, err := os.Open(output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(file).ReadAll()
+		if err := errors.Join(err, file.Close()); err != nil || len(rows) != 2017 {
+			t.Errorf("%d rows, %v", len(rows), err)
+		}
+		drawn, err := os.ReadFile(picture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch format {
+		case "png":
+			image, err := png.Decode(bytes.NewReader(drawn))
+			if err != nil || image.Bounds().Dx() < 800 {
+				t.Errorf("picture: %v", err)
+			}
+		case "svg":
+			if err := xml.Unmarshal(drawn, new(struct{})); err != nil || !bytes.Contains(drawn, []byte("what came")) {
+				t.Errorf("picture: %v", err)
+			}
+		}
+	}
+}
+
+func TestBacktestAsJSON(t *testing.T) {
+	status, stdout, stderr := call(t, "backtest", "--input", week(t), "--json", "--step", "10m", "--lead", "1h")
+	var got struct {
+		Steps   int
+		Trusted float64
+		Step    string
+		Lead    string
+		Methods []struct {
+			Name              string
+			Steps             int
+			MeanAbsoluteError float64
+			WindowCoverage90  float64
+		}
+		Hours []struct{ Hour int }
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 0 {
+		t.Fatalf("status %d, %v: %s", status, err, stderr)
+	}
+	if got.Steps != 1008 || got.Step != "10m" || got.Lead != "1h" || len(got.Hours) != 24 || len(got.Methods) != 3 || got.Methods[0].Name != "foresail" ||
+		got.Methods[0].MeanAbsoluteError >= got.Methods[1].MeanAbsoluteError || got.Methods[0].WindowCoverage90 < .8 {
+		t.Errorf("%s", stdout)
+	}
+}
+
+// What is wrong with rows is named by line, and the rest is walked.
+func TestBacktestNamesBrokenRows(t *testing.T) {
+	good, err := os.ReadFile(week(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := writeAs(t, "broken.csv", string(good)+"2025-01-13T00:00:00Z,\n2025-01-13T00:05:00Z,many\nsoon,1\n2025-01-13T00:10:00Z,1\n2025-01-13T00:10:00Z,1\n2025-01-12T00:00:00Z,1\n")
+	status, stdout, stderr := call(t, "backtest", "--input", input)
+	want := []string{
+		`:2019: left out: value "many" is not a number`, `:2020: left out: time "soon" is neither`, ": 1 rows without a value count as missing: line 2018",
+		": 1 rows earlier than the one before were put in order: line 2023", ": 2 rows at the time of another count beside it: lines ",
+	}
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	if status != 0 || len(lines) != len(want) || !strings.Contains(stdout, "2019 samples") {
+		t.Fatalf("status %d, %s\n%s", status, stderr, stdout)
+	}
+	for i, line := range lines {
+		if !strings.Contains(line, "broken.csv"+want[i]) && !strings.Contains(line, want[i]) {
+			t.Errorf("%q, want %q", line, want[i])
+		}
+	}
+}
+
+func TestBacktestMistakes(t *testing.T) {
+	input := week(t)
+	text := writeAs(t, "notes.txt", "dear diary\ntoday I saw\na graph\n")
+	far := writeAs(t, "far.csv", "1,1\n5000000000,2\n")
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{nil, "either a file with --input or a query with --query"},
+		{[]string{"--input", input, "--query", "up"}, "either a file with --input or a query with --query"},
+		{[]string{"--input", "/does/not/exist.csv"}, "/does/not/exist.csv"},
+		{[]string{"--input", input, "--step", "7m"}, "--step: 24h0m0s is not a multiple of the step 7m0s"},
+		{[]string{"--input", input, "--lead", "-5m"}, "--lead: -5m0s is not ahead"},
+		{[]string{"--input", input, "--plot", "x.gif"}, "--plot: x.gif does not end in .svg or .png"},
+		{[]string{"--input", input, "--from", "2025-01-06T00:00:00Z"}, "--from and --to are for --query"},
+		{[]string{"--query", "up"}, "--prometheus-url"},
+		{[]string{"--query", "up", "--prometheus-url", "http://127.0.0.1:1", "--from", "monday"}, `--from is "monday"`},
+		{[]string{"--query", "up", "--prometheus-url", "http://127.0.0.1:1", "--from", "2025-01-06T00:00:00Z", "--to", "2025-01-06T00:00:00Z"}, "not before --to"},
+		{[]string{"--input", far}, "too many steps"},
+	} {
+		status, stdout, stderr := call(t, append([]string{"backtest"}, c.args...)...)
+		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, c.says) {
+			t.Errorf("backtest %v: status %d, %q, want %q", c.args, status, stderr, c.says)
+		}
+	}
+	status, _, stderr := call(t, "backtest", "--input", text)
+	if lines := strings.Split(strings.TrimSpace(stderr), "\n"); status != 2 || !strings.Contains(lines[len(lines)-1], "no row has a time and a value") || !strings.Contains(lines[0], "notes.txt:1: left out: there is no comma") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	if status, _, stderr := call(t, "backtest", "--input", input, "--output", "/does/not/exist/out.csv"); status != 1 || !strings.Contains(stderr, "cannot write the rows") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// A Prometheus is asked in parts that it does not refuse, and the answer is walked like a file of the same samples.
+func TestBacktestOfAQuery(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		at := func(name string) int64 {
+			v, err := strconv.ParseFloat(r.FormValue(name), 64)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			return int64(v)
+		}
+		start, end, step := at("start"), at("end"), at("step")
+		if n := (end-start)/step + 1; n > 11000 || r.URL.Path != "/api/v1/query_range" {
+			t.Errorf("%s of %d points", r.URL.Path, n)
+		}
+		var series []string
+		names := []string{"a"}
+		if r.FormValue("query") == "two" {
+			names = []string{"a", "b"}
+		}
+		if r.FormValue("query") == "none" {
+			names = nil
+		}
+		for _, name := range names {
+			var values []string
+			for s := start; s <= end; s += step {
+				values = append(values, fmt.Sprintf(`[%d,"%v"]`, s, daily(time.Unix(s, 0))))
+			}
+			series = append(series, fmt.Sprintf(`{"metric":{"name":%q},"values":[%s]}`, name, strings.Join(values, ",")))
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"matrix","result":[`+strings.Join(series, ",")+`]}}`)
+	}))
+	defer server.Close()
+	between := []string{"--prometheus-url", server.URL, "--from", "2025-01-06T00:02:00Z", "--to", "2025-01-16T00:04:00Z"}
+	output := filepath.Join(t.TempDir(), "out.csv")
+	status, stdout, stderr := call(t, append([]string{"backtest", "--query", "load", "--output", output}, between...)...)
+	// Ten days by the minute, but for the part of a step at both ends: 14,395 points in two parts.
+	if status != 0 || asked != 2 || !strings.Contains(stdout, "load: 14395 samples, 2879 steps of 5m from 2025-01-06T00:05:00Z to 2025-01-16T00:00:00Z") {
+		t.Errorf("status %d, asked %d times: %s%s", status, asked, stdout, stderr)
+	}
+	for query, says := range map[string]string{"two": `several series, such as {name="a"} and {name="b"}`, "none": "it has no value"} {
+		if status, _, stderr := call(t, append([]string{"backtest", "--query", query}, between...)...); status != 2 || !strings.Contains(stderr, says) {
+			t.Errorf("status %d: %s", status, stderr)
+		}
+	}
+	server.Close()
+	if status, _, stderr := call(t, append([]string{"backtest", "--query", "load"}, between...)...); status != 1 || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+}
