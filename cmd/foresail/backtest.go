@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/cmd/foresail/app/backtest"
 	"github.com/foresail/foresail/cmd/foresail/app/chart"
 )
@@ -31,12 +30,10 @@ func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			flags.Out, flags.Notes, flags.Bar, flags.Stdin = stdout, logs.w, isTerminal(logs.w), os.Stdin
-			closing, err := flags.complete()
-			if err != nil {
+			if err := flags.complete(); err != nil {
 				return usageError{err}
 			}
-			defer closing()
-			err = backtest.Run(cmd.Context(), flags.Options)
+			err := backtest.Run(cmd.Context(), flags.Options)
 			if errors.As(err, new(backtest.InputError)) {
 				return usageError{err}
 			}
@@ -60,9 +57,8 @@ func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
 // span is how much of the past is asked for unless it is said.
 const span = 5 * 7 * 24 * time.Hour
 
-// complete checks the flags and fills in what follows from them; what it opened is to be closed.
-func (f *backtestFlags) complete() (closing func(), err error) {
-	nothing := func() {}
+// complete checks the flags and fills in what follows from them.
+func (f *backtestFlags) complete() error {
 	var problems []error
 	config := f.Forecast
 	config.Default()
@@ -73,54 +69,50 @@ func (f *backtestFlags) complete() (closing func(), err error) {
 		problems = append(problems, fmt.Errorf("--%s: %s", field, problem))
 	})
 	switch {
+	case f.Forecast.Step == 0 || f.Forecast.Lead == 0:
+		return errors.New("--step and --lead must be above 0")
 	case len(problems) > 0:
-		return nothing, problems[0]
+		return problems[0]
 	case (f.Input == "") == (f.Query == ""):
-		return nothing, errors.New("name what to walk, either a file with --input or a query with --query")
+		return errors.New("name what to walk, either a file with --input or a query with --query")
 	case f.Query == "" && f.from+f.to != "":
-		return nothing, errors.New("--from and --to are for --query: a file is walked whole")
+		return errors.New("--from and --to are for --query: a file is walked whole")
 	}
 	if f.Plot != "" {
 		if _, err := chart.Format(f.Plot); err != nil {
-			return nothing, fmt.Errorf("--plot: %w", err)
+			return fmt.Errorf("--plot: %w", err)
 		}
 	}
 	if f.Query == "" {
-		return nothing, nil
+		return nil
 	}
-	return f.open()
+	return f.ask()
 }
 
-// open fills in the time of the query and the server to ask.
-func (f *backtestFlags) open() (closing func(), err error) {
-	nothing := func() {}
+// ask fills in the time of the query and the server.
+func (f *backtestFlags) ask() (err error) {
 	f.To = time.Now()
 	if f.to != "" {
 		if f.To, err = time.Parse(time.RFC3339, f.to); err != nil {
-			return nothing, fmt.Errorf("--to is %q: write it as 2006-01-02T15:04:05Z", f.to)
+			return fmt.Errorf("--to is %q: write it as 2006-01-02T15:04:05Z", f.to)
 		}
 	}
 	f.From = f.To.Add(-span)
 	if f.from != "" {
 		if f.From, err = time.Parse(time.RFC3339, f.from); err != nil {
-			return nothing, fmt.Errorf("--from is %q: write it as 2006-01-02T15:04:05Z", f.from)
+			return fmt.Errorf("--from is %q: write it as 2006-01-02T15:04:05Z", f.from)
 		}
 	}
 	if !f.From.Before(f.To) {
-		return nothing, fmt.Errorf("--from is %s, not before --to, %s", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339))
+		return fmt.Errorf("--from is %s, not before --to, %s", f.From.Format(time.RFC3339), f.To.Format(time.RFC3339))
 	}
 	backends, err := f.prometheus.backends()
 	switch {
 	case err != nil:
-		return nothing, err
+		return err
 	case len(backends) == 0:
-		return nothing, errors.New("--query needs a server: name it with --prometheus-url")
+		return errors.New("--query needs a server: name it with --prometheus-url")
 	}
-	b := backends[0]
-	server, err := backend.NewPrometheus(b.Prometheus, backend.Options{Name: b.Name, Transport: b.Transport})
-	if err != nil {
-		return nothing, err
-	}
-	f.Prometheus = server
-	return server.Close, nil
+	f.Server = backends[0]
+	return nil
 }

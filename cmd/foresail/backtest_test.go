@@ -139,6 +139,7 @@ func TestBacktestMistakes(t *testing.T) {
 		{[]string{"--input", input, "--query", "up"}, "either a file with --input or a query with --query"},
 		{[]string{"--input", "/does/not/exist.csv"}, "/does/not/exist.csv"},
 		{[]string{"--input", input, "--step", "7m"}, "--step: 24h0m0s is not a multiple of the step 7m0s"},
+		{[]string{"--input", input, "--step", "0"}, "--step and --lead must be above 0"},
 		{[]string{"--input", input, "--lead", "-5m"}, "--lead: -5m0s is not ahead"},
 		{[]string{"--input", input, "--plot", "x.gif"}, "--plot: x.gif does not end in .svg or .png"},
 		{[]string{"--input", input, "--from", "2025-01-06T00:00:00Z"}, "--from and --to are for --query"},

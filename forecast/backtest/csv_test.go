@@ -10,16 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 )
-
-func at(clock string) time.Time {
-	t, err := time.Parse(time.RFC3339, "2025-01-06T"+clock+"Z")
-	if err != nil {
-		panic(err)
-	}
-	return t
-}
 
 func TestReadCSV(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/cmd/foresail/app/chart"
+	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/backtest"
-	"github.com/foresail/foresail/forecast/series"
 )
 
 // Options say what is walked and what is made of it. Either Input or Query is set.
@@ -20,10 +20,10 @@ type Options struct {
 	// Input is the name of a CSV file; - is Stdin.
 	Input string
 	Stdin io.Reader
-	// Query is asked of Prometheus for every minute from From until To, or for every step if that is shorter.
-	Query      string
-	Prometheus Prometheus
-	From, To   time.Time
+	// Query is asked of Server for every minute from From until To, or for every step if that is shorter.
+	Query    string
+	Server   config.Backend
+	From, To time.Time
 
 	Forecast forecast.Config
 	// Output and Plot name the files to write; "" is none.
@@ -33,11 +33,6 @@ type Options struct {
 	// Out takes the summary and Notes what is to be said of the input; with Bar, a progress bar is drawn on Notes.
 	Out, Notes io.Writer
 	Bar        bool
-}
-
-// Prometheus answers range queries.
-type Prometheus interface {
-	QueryRange(ctx context.Context, promql string, from, to time.Time, step time.Duration) ([]series.Run, error)
 }
 
 // InputError is the error of an input that holds nothing to walk.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -105,6 +106,11 @@ const chunk = 10000
 
 // ask asks for the past of the query, which must have one series.
 func (o *Options) ask(ctx context.Context) ([]series.Sample, error) {
+	server, err := backend.NewPrometheus(o.Server.Prometheus, backend.Options{Name: o.Server.Name, Transport: o.Server.Transport})
+	if err != nil {
+		return nil, err
+	}
+	defer server.Close()
 	every := o.Forecast.Step
 	if n := time.Duration(math.Ceil(float64(every) / float64(time.Minute))); n > 1 {
 		every /= n
@@ -119,7 +125,7 @@ func (o *Options) ask(ctx context.Context) ([]series.Sample, error) {
 		if end.After(to) {
 			end = to
 		}
-		runs, err := o.Prometheus.QueryRange(ctx, o.Query, at, end, every)
+		runs, err := server.QueryRange(ctx, o.Query, at, end, every)
 		if err != nil {
 			return nil, fmt.Errorf("cannot ask for %s to %s: %w", at.Format(time.RFC3339), end.Format(time.RFC3339), err)
 		}
