@@ -6,7 +6,8 @@
 //   - A sample that is NaN, infinite or negative is an unknown use, not none, and so is that of a container of which
 //     there is a sample of one resource only. The resource is left out of the container, and an autoscaler then knows
 //     that it does not know the pod. It would scale down on a 0.
-//   - Samples without the name of a container are of none; there they are of one named "".
+//   - Samples without the name of a container are of none where other samples of the pod have one; there they are of
+//     one more, named "", and count twice.
 //   - Where the queries fail, reading the nodes or the pods of one namespace is an error with the reason, not an empty
 //     list. A list of all namespaces without those that failed has a warning that names the first.
 //   - Values are rounded up to the next thousandth, not down.

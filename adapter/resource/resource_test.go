@@ -169,7 +169,10 @@ func TestUnknownIsNotZero(t *testing.T) {
 		{"no memory at all", []any{"a/x", 1.}, nil, "absent"},
 		{"all CPU NaN", []any{"a/x", nan}, []any{"a/x", 2.}, "absent"},
 		{"no name", []any{"a/", 7., "a/x", 1.}, []any{"a/", 8., "a/x", 2.}, "[x 1 2]"},
-		{"no names at all", []any{"a/", 7.}, []any{"a/", 8.}, "absent"},
+		{"no names at all", []any{"a/", 7.}, []any{"a/", 8.}, "[ 7 8]"},
+		{"a name in the memory only", []any{"a/", 7.}, []any{"a/", 8., "a/x", 2.}, "absent"},
+		{"a name without a value only", []any{"a/", 7., "a/x", nan}, []any{"a/", 8.}, "absent"},
+		{"names of another pod", []any{"a/", 7., "b/x", 1.}, []any{"a/", 8., "b/x", 1.}, "[ 7 8]"},
 		{"far too much", []any{"a/x", 1e30}, []any{"a/x", 1e30}, "[x 9200T 8984375000000Ki]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

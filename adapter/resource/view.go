@@ -19,6 +19,8 @@ type view struct {
 	of [2]*standing.Result
 	// uses are those of objects of which both resources are known.
 	uses map[string]*use
+	// named are the pods with a container that has a name: their samples without one are sums of the others'.
+	named map[string]bool
 }
 
 // use is what one object uses.
@@ -26,7 +28,7 @@ type use struct {
 	// at is the time of the oldest sample.
 	at time.Time
 	// containers are sorted by name. A resource that one of them does not have is not known. The use of a node is that of
-	// one container without a name.
+	// one container without a name, and so is that of a pod of which no sample has one.
 	containers []metrics.ContainerMetrics
 	known      [2]bool // of any container
 }
@@ -34,7 +36,10 @@ type use struct {
 // newView sorts results. Of several samples of a container the last one counts, and of several of a node the first one,
 // as prometheus-adapter has it.
 func newView(parts *[2]part, results [2]*standing.Result) *view {
-	v := &view{of: results, uses: make(map[string]*use, len(results[memory].Points))}
+	v := &view{of: results, uses: make(map[string]*use, len(results[memory].Points)), named: make(map[string]bool)}
+	for i := range parts {
+		v.name(&parts[i], results[i])
+	}
 	for i := range parts {
 		p, r := &parts[i], results[i]
 		for _, point := range r.Points {
@@ -69,6 +74,23 @@ func newView(parts *[2]part, results [2]*standing.Result) *view {
 	return v
 }
 
+// name finds the pods that a result has named containers of.
+func (v *view) name(p *part, r *standing.Result) {
+	if !p.hasContainers {
+		return
+	}
+	for _, point := range r.Points {
+		if point.Key.Get(p.container) != "" {
+			v.named[point.Key.Get(p.object)] = true
+		}
+	}
+	for _, drop := range r.Dropped {
+		if drop.Key.Get(p.container) != "" {
+			v.named[drop.Key.Get(p.object)] = true
+		}
+	}
+}
+
 // container returns the container that a sample is of, which is in the view from then on, whatever the sample's value;
 // nil where the sample's labels do not say.
 func (v *view) container(p *part, key series.Key) (*use, *metrics.ContainerMetrics) {
@@ -76,7 +98,7 @@ func (v *view) container(p *part, key series.Key) (*use, *metrics.ContainerMetri
 	if p.hasContainers {
 		name = key.Get(p.container)
 	}
-	if object == "" || name == "" && p.hasContainers {
+	if object == "" || name == "" && v.named[object] {
 		return nil, nil
 	}
 	u := v.uses[object]

@@ -114,7 +114,8 @@ func TestUsesAreCompared(t *testing.T) {
 	f("other", []string{"a/p/x/cpu=1", "a/p/x/memory=0"}, "a/p/x/memory=0")
 	f("unnamed", append([]string{"a/p//cpu=1", "a/p//memory=2"}, both...), both...)
 	f("other", append([]string{"a/p//cpu=1", "a/p//memory=2"}, both...), "a/p//cpu=1", "a/p//memory=2")
-	f("only-unnamed", []string{"a/p//cpu=1", "a/p//memory=2"})
+	f("", []string{"a/p//cpu=1", "a/p//memory=2"}, "a/p//cpu=1", "a/p//memory=2")
+	f("other", []string{"a/p//cpu=1", "a/p//memory=2"})
 	f("other", []string{"/node//cpu=1", "/node//memory=2"})
 }
 
