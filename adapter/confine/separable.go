@@ -1,13 +1,48 @@
-package legacy
+package confine
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
+
+// Separable says why the answer to a query for all objects may differ from that to the query for some, or "" where it is
+// certain that it does not, whatever the backend holds. The query is the one for the object that mark names: it stands in
+// matchers of the label that tells objects apart.
+func Separable(query, label, mark string) string {
+	p := prover{label: label, mark: mark}
+	problem := p.prove(query)
+	if problem == "" && p.marks != strings.Count(query, mark) {
+		return "names stand elsewhere than in the selectors of series"
+	}
+	return problem
+}
+
+// Partitioned says why the series of the answer with one value of the label may depend on series with another, or ""
+// where it is certain that each value's are those of the query confined to it (Query), whatever the backend holds.
+func Partitioned(query, label string) string {
+	p := prover{label: label, every: true}
+	return p.prove(query)
+}
+
+func (p *prover) prove(query string) string {
+	if p.label == model.MetricNameLabel {
+		return "objects are told by the name of the series, which functions drop"
+	}
+	expr, err := parser.NewParser(permissive).ParseExpr(query)
+	if err != nil {
+		return fmt.Sprintf("this is not PromQL: %v", err)
+	}
+	if expr.Type() != parser.ValueTypeVector {
+		return fmt.Sprintf("this gives a %s, which tells of no object", expr.Type())
+	}
+	_ = p.expr(expr)
+	return p.problem
+}
 
 // prover decides whether the objects that a label names are independent of each other in a query.
 //
@@ -21,6 +56,9 @@ import (
 // true of the engine's semantics for instant vectors, and of range vectors step by step.
 type prover struct {
 	label string
+	// mark is the name in the marked selectors; with every, all selectors are marked.
+	mark  string
+	every bool
 	// marks counts the marked matchers that were met.
 	marks   int
 	problem string
@@ -69,8 +107,11 @@ func (p *prover) expr(e parser.Expr) kind {
 
 func (p *prover) selector(s *parser.VectorSelector) kind {
 	k := constant
+	if p.every {
+		k = separate
+	}
 	for _, m := range s.LabelMatchers {
-		if m.Type == labels.MatchEqual && m.Name == p.label && m.Value == mark {
+		if !p.every && m.Type == labels.MatchEqual && m.Name == p.label && m.Value == p.mark {
 			p.marks++
 			k = separate
 		}
