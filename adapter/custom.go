@@ -27,7 +27,7 @@ func (p *Provider) GetMetricByName(
 	if s == nil {
 		return nil, p.missing("custom", info.Metric, info.GroupResource.String())
 	}
-	r, err := p.open(s, name.Namespace, metricSelector)
+	r, err := p.open(s, Asker(name, info.GroupResource), metricSelector)
 	if err != nil {
 		s.count(false, err)
 		return nil, err

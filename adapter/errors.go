@@ -122,6 +122,8 @@ func outcomeOf(passed bool, err error) string {
 	switch {
 	case apierrors.IsBadRequest(err):
 		return badRequest
+	case apierrors.IsForbidden(err):
+		return forbidden
 	case err != nil:
 		return unknown
 	case passed:

@@ -9,6 +9,7 @@ const (
 	unknown     = "unknown"     // the metric has no value at the moment
 	notFound    = "not_found"   // no such metric
 	badRequest  = "bad_request"
+	forbidden   = "forbidden" // from this namespace
 )
 
 type metrics struct {
@@ -20,7 +21,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_reads_total",
-			Help: "Reads of the metrics APIs by outcome: ok, passthrough, unknown, not_found (without the metric's name) or bad_request.",
+			Help: "Reads of the metrics APIs by outcome: ok, passthrough, unknown, not_found (without the metric's name), bad_request or forbidden.",
 		}, []string{"metric", "api", "outcome"}),
 		clamped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_served_clamped_total",
@@ -42,7 +43,7 @@ func (m *metrics) serve(s *source, name string, ahead bool) *served {
 		outcomes: make(map[string]prometheus.Counter),
 		clamped:  m.clamped.WithLabelValues(name),
 	}
-	for _, outcome := range []string{ok, unknown, badRequest} {
+	for _, outcome := range []string{ok, unknown, badRequest, forbidden} {
 		out.outcomes[outcome] = m.reads.WithLabelValues(name, s.api, outcome)
 	}
 	if ahead {

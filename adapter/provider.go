@@ -53,6 +53,8 @@ type Metric struct {
 	External *External
 	Pods     *Pods
 	Object   *Object
+	// Namespaces are patterns of those that may read the metric and its forecast; nil where all may.
+	Namespaces []string
 	// Forecast, where set, has Name_forecast served through the same APIs.
 	Forecast *Forecast
 }
@@ -129,6 +131,7 @@ type source struct {
 	resource                  schema.GroupResource
 	kind                      schema.GroupVersionKind
 	nameLabel, namespaceLabel string
+	namespaces                []string
 	forecast                  *Forecast
 	view                      atomic.Pointer[view]
 }
@@ -204,7 +207,7 @@ func (p *Provider) add(m Metric) error {
 }
 
 func newSource(m *Metric, api string) *source {
-	return &source{metric: m.Name, maxAge: m.MaxAge, nan: m.NaN, window: Seconds(m.Window), forecast: m.Forecast, api: api}
+	return &source{metric: m.Name, maxAge: m.MaxAge, nan: m.NaN, namespaces: m.Namespaces, window: Seconds(m.Window), forecast: m.Forecast, api: api}
 }
 
 // names are the served names of a source: its metric's, and its forecast's where it has one.

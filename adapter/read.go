@@ -22,8 +22,12 @@ type reading struct {
 	passed bool
 }
 
-// open begins a read. Its errors are API errors: the selector is wrong, or there is no result that may be served.
+// open begins a read. Its errors are API errors: the namespace may not read, the selector is wrong, or there is no result
+// that may be served.
 func (p *Provider) open(s *served, namespace string, selector labels.Selector) (*reading, error) {
+	if err := Admit(s.namespaces, namespace, s.name, ""); err != nil {
+		return nil, err
+	}
 	c, err := s.choose(selector)
 	if err != nil {
 		return nil, err

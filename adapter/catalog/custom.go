@@ -25,7 +25,7 @@ func (p *Provider) GetMetricByName(
 	if p.Short.ServesCustom(info.GroupResource, info.Metric) {
 		return p.Short.GetMetricByName(ctx, name, info, metricSelector)
 	}
-	by, found := p.plan(planKey{info.GroupResource, info.Metric, name.Namespace, metricSelector.String()}, metricSelector)
+	by, found := p.plan(planKey{info.GroupResource, info.Metric, adapter.Asker(name, info.GroupResource), metricSelector.String()}, metricSelector)
 	if !found {
 		if err := p.unsearched(info.Metric); err != nil {
 			return nil, err

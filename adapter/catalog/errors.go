@@ -24,6 +24,15 @@ func (by *plan) bad(format string, args ...any) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("metric %q (%s): %s", by.entry.Metric, by.name, fmt.Sprintf(format, args...)))
 }
 
+// admit returns the API error of all reads from a namespace that may not read the metric; nil where it may.
+func (by *plan) admit() error {
+	if by.Enforced() && by.asker == "" {
+		return adapter.Forbidden(by.entry.Metric, by.name, "may not be read from no namespace: "+
+			"by enforceNamespace each reads its own series only")
+	}
+	return adapter.Admit(by.Namespaces, by.asker, by.entry.Metric, by.name)
+}
+
 // unwritten is the error of a query that cannot be written.
 func (by *plan) unwritten(err error) error {
 	if errors.Is(err, legacy.ErrSelector) {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -61,10 +62,10 @@ type plan struct {
 	entry    legacy.Entry
 	compiled *legacy.Compiled
 	selector labels.Selector
-	// namespace is that of the described objects, "" for those in none.
-	namespace string
-	kind      schema.GroupVersionKind
-	metric    custom_metrics.MetricIdentifier
+	// asker is the namespace that reads, "" for none, and namespace that of the described objects, "" for those in none.
+	asker, namespace string
+	kind             schema.GroupVersionKind
+	metric           custom_metrics.MetricIdentifier
 	// query tells all objects, or the external metric. Without an Expr the objects that are read have to stand in it.
 	query standing.Query
 	// label names the object of a sample.
@@ -98,7 +99,9 @@ func (p *Provider) plan(k planKey, selector labels.Selector) (*plan, bool) {
 	if !ok {
 		return nil, false
 	}
-	made := &plan{rule: s.rules[found.Rule], entry: found.Entry, compiled: found.Rule, selector: selector}
+	made := &plan{
+		rule: s.rules[found.Rule], entry: found.Entry, compiled: found.Rule, selector: selector, asker: k.namespace,
+	}
 	p.fill(made, k)
 	if s.planned.Add(1) <= maxPlans {
 		s.plans.Store(k, made)
@@ -109,6 +112,9 @@ func (p *Provider) plan(k planKey, selector labels.Selector) (*plan, bool) {
 func (p *Provider) fill(made *plan, k planKey) {
 	r := made.rule
 	made.metric.Name = made.entry.Metric
+	if made.err = made.admit(); made.err != nil {
+		return
+	}
 	if requirements, _ := made.selector.Requirements(); len(requirements) > 0 {
 		own := func(r labels.Requirement) bool { return strings.HasPrefix(r.Key(), adapter.KeyPrefix) }
 		if i := slices.IndexFunc(requirements, own); i >= 0 {
@@ -119,11 +125,14 @@ func (p *Provider) fill(made *plan, k planKey) {
 	b := p.Catalog.opts.Backends[r.Backend]
 	made.query = standing.Query{
 		Metric: r.name, Backend: b.Querier, BackendName: r.Backend,
-		Interval: r.Interval, Timeout: b.Timeout, MaxAge: r.MaxAge,
+		Interval: r.Interval, Timeout: b.Timeout, MaxAge: r.MaxAge, Asker: made.asker,
 	}
 	var err error
 	if made.external {
-		if made.query.Expr, err = made.compiled.RenderExternal(made.entry, k.namespace, made.selector); err != nil {
+		if made.query.Expr, err = made.compiled.RenderExternal(made.entry, k.namespace, made.selector); err == nil {
+			made.query.Expr, err = made.compiled.Confine(made.query.Expr, made.asker)
+		}
+		if err != nil {
 			made.err = made.unwritten(err)
 		}
 		made.window = adapter.Seconds(rules.Window(made.query.Expr))
@@ -138,7 +147,10 @@ func (p *Provider) fill(made *plan, k planKey) {
 		return
 	}
 	batch, err := made.compiled.Batched(made.entry, made.namespace, made.selector)
-	made.query.Expr, made.label = batch.Query, batch.Label
+	made.label = batch.Label
+	if err == nil {
+		made.query.Expr, err = made.compiled.Confine(batch.Query, made.asker)
+	}
 	window := batch.Query
 	if isExact(err) {
 		if made.label, err = made.compiled.Label(made.entry.Resource); err == nil {
@@ -172,7 +184,10 @@ func (p *Provider) ask(ctx context.Context, by *plan, names func() []string) (*v
 		return nil, by.unknown("its query needs the names of the %s, which are not known without a cluster", by.entry.Resource)
 	}
 	var err error
-	if q.Expr, err = by.compiled.Render(by.entry, by.namespace, of, by.selector); err != nil {
+	if q.Expr, err = by.compiled.Render(by.entry, by.namespace, of, by.selector); err == nil {
+		q.Expr, err = by.compiled.Confine(q.Expr, by.asker)
+	}
+	if err != nil {
 		return nil, by.unwritten(err)
 	}
 	r, err := p.get(ctx, by, q)
@@ -185,6 +200,9 @@ func (p *Provider) ask(ctx context.Context, by *plan, names func() []string) (*v
 // get returns the newest result of a query, with an API error where it is not to be served; nil where there is none.
 func (p *Provider) get(ctx context.Context, by *plan, q standing.Query) (*standing.Result, error) {
 	r, err := p.Demand.Get(ctx, q)
+	if errors.Is(err, standing.ErrNamespaceLimit) {
+		return nil, adapter.Forbidden(by.entry.Metric, by.name, "may not be read: %v", err)
+	}
 	if err != nil {
 		return nil, by.unknown("%v", err)
 	}

@@ -151,7 +151,9 @@ func ofA(values map[string]float64) map[string]float64 {
 	return own
 }
 
-func same(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) || math.Abs(a-b) <= 1e-9*math.Abs(a) }
+func same(a, b float64) bool {
+	return math.Float64bits(a) == math.Float64bits(b) || math.Abs(a-b) <= 1e-9*math.Abs(a)
+}
 
 // ask returns the values by labels.
 func ask(t *testing.T, engine *promql.Engine, store storage.Queryable, query string) (map[string]float64, error) {

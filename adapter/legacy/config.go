@@ -45,9 +45,10 @@ type Rule struct {
 	// What follows is Foresail's own, and means what it means in the short form (rules.Metric).
 
 	// Backend names who is asked. Default: the first backend of the file.
-	Backend  string        `yaml:"backend"`
-	Interval time.Duration `yaml:"interval"`
-	MaxAge   time.Duration `yaml:"maxAge"`
+	Backend       string        `yaml:"backend"`
+	Interval      time.Duration `yaml:"interval"`
+	MaxAge        time.Duration `yaml:"maxAge"`
+	rules.Tenancy `yaml:",inline"`
 	// NaN is what becomes of samples that are NaN or infinite: "omit" leaves them out, "error" makes the whole read an
 	// error. Default: an error for external metrics and single objects, left out where a selector chooses objects.
 	NaN string `yaml:"nan"`
@@ -92,6 +93,11 @@ type ResourceRules struct {
 	Memory ResourceRule `yaml:"memory"`
 	// Window is the time that the API tells the values to be averaged over.
 	Window time.Duration `yaml:"window"`
+
+	// What follows is Foresail's own, as for rules.
+	Backend  string        `yaml:"backend"`
+	Interval time.Duration `yaml:"interval"`
+	MaxAge   time.Duration `yaml:"maxAge"`
 }
 
 // ResourceRule queries one resource, in cores or bytes. The queries are templates as MetricsQuery is, without .Series.

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/foresail/foresail/adapter/confine"
 )
 
 // ErrSelector is the error of a metric selector that no query can express, whichever metric it is for.
@@ -41,6 +43,20 @@ func (c *Compiled) RenderExternal(e Entry, namespace string, selector labels.Sel
 // Label returns the label that names the objects of a resource in the results of the rule's queries.
 func (c *Compiled) Label(resource schema.GroupResource) (string, error) {
 	return c.labels.label(resource)
+}
+
+// Confine returns a query of the rule as it is asked for a read from the namespace: where the rule enforces namespaces,
+// with the label that names them in each selector. Its error is a mistake in the rule, or an empty namespace, from which
+// such a rule cannot be read.
+func (c *Compiled) Confine(query, namespace string) (string, error) {
+	if !c.Rule.Enforced() {
+		return query, nil
+	}
+	label, err := c.labels.label(namespaces)
+	if err != nil {
+		return "", fmt.Errorf("enforceNamespace: %w", err)
+	}
+	return confine.Query(query, label, namespace)
 }
 
 // args is what a template sees. The order of the fields is visible to a template that prints all of it.

@@ -25,6 +25,9 @@ func (c *Config) Validate(backends []rules.Backend, report func(field, problem s
 	if c.Resource != nil {
 		c.Resource.CPU.validate(below(report, "resourceRules.cpu."))
 		c.Resource.Memory.validate(below(report, "resourceRules.memory."))
+		own := Rule{Backend: c.Resource.Backend, Interval: c.Resource.Interval, MaxAge: c.Resource.MaxAge}
+		own.settings(backends, below(report, "resourceRules."))
+		c.Resource.Backend, c.Resource.Interval, c.Resource.MaxAge = own.Backend, own.Interval, own.MaxAge
 	}
 }
 
@@ -49,6 +52,7 @@ func (r *Rule) validate(backends []rules.Backend, report func(field, problem str
 	if _, err := parseTemplate(r.MetricsQuery); err != nil {
 		report("metricsQuery", err.Error())
 	}
+	r.Tenancy.Validate(report)
 	r.settings(backends, report)
 }
 

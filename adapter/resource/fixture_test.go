@@ -104,7 +104,8 @@ func rules() legacy.ResourceRules {
 			}},
 		}
 	}
-	return legacy.ResourceRules{CPU: rule("cpu"), Memory: rule("mem"), Window: 5 * time.Minute}
+	return legacy.ResourceRules{CPU: rule("cpu"), Memory: rule("mem"), Window: 5 * time.Minute,
+		Backend: "main", Interval: time.Hour, MaxAge: time.Minute}
 }
 
 func ofNamespace(name, namespace string) string {
@@ -161,8 +162,8 @@ func newAPI(t testing.TB, p *prom, o objects, rules legacy.ResourceRules) *API {
 	}
 	mapper := kube.NewStaticMapper()
 	return New(Options{
-		Rules: rules, Backend: p, BackendName: "main", Mapper: legacy.RESTMapper{Mapper: mapper, GroupNames: mapper.Groups},
-		Demand: demand, Objects: o, Counter: counter, Interval: time.Hour, MaxAge: time.Minute,
+		Rules: rules, Backend: p, Mapper: legacy.RESTMapper{Mapper: mapper, GroupNames: mapper.Groups},
+		Demand: demand, Objects: o, Counter: counter,
 	})
 }
 

@@ -14,7 +14,6 @@
 package resource
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,16 +48,11 @@ type Counter interface {
 
 // Options are an API's rules and collaborators. All are required, except where a default is told.
 type Options struct {
-	// Rules have been validated.
+	// Rules have been validated, which has set their interval and maxAge.
 	Rules legacy.ResourceRules
-	// Backend is asked; BackendName is what errors call it. Timeout bounds a query; 0 leaves it to the interval.
-	Backend     standing.Querier
-	BackendName string
-	Timeout     time.Duration
-	// Interval is the time between two queries. Default 15s, as for other rules.
-	Interval time.Duration
-	// MaxAge is how long the last good answer is served. Default four intervals, at least 1m.
-	MaxAge  time.Duration
+	// Backend is the one that the rules name. Timeout bounds a query; 0 leaves it to the interval.
+	Backend standing.Querier
+	Timeout time.Duration
 	Mapper  legacy.Mapper
 	Demand  Demand
 	Objects Objects
@@ -76,8 +70,6 @@ type API struct {
 
 // New returns the API. It asks neither the cluster nor the backend.
 func New(o Options) *API {
-	o.Interval = cmp.Or(o.Interval, 15*time.Second)
-	o.MaxAge = cmp.Or(o.MaxAge, max(4*o.Interval, time.Minute))
 	return &API{Options: o}
 }
 
@@ -126,7 +118,7 @@ func (a *API) question(namespace string) (*question, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.questions.Range(func(key, value any) bool { // of namespaces that are gone
-		if old, isQuestion := value.(*question); isQuestion && old.idle(a.MaxAge) {
+		if old, isQuestion := value.(*question); isQuestion && old.idle(a.Rules.MaxAge) {
 			a.questions.Delete(key)
 		}
 		return true
@@ -157,8 +149,8 @@ func (a *API) compile() (*legacy.CompiledResources, error) {
 // part returns one query of a question; with an error, its name alone.
 func (a *API) part(i int, queries *legacy.ResourceQueries, namespace string) (part, error) {
 	p := part{query: standing.Query{
-		Metric: fmt.Sprintf("resourceRules.%s.containerQuery", resourceNames[i]), Backend: a.Backend, BackendName: a.BackendName,
-		Interval: a.Interval, Timeout: a.Timeout, MaxAge: a.MaxAge,
+		Metric: fmt.Sprintf("resourceRules.%s.containerQuery", resourceNames[i]), Backend: a.Backend, BackendName: a.Rules.Backend,
+		Interval: a.Rules.Interval, Timeout: a.Timeout, MaxAge: a.Rules.MaxAge,
 	}}
 	var batch legacy.Batch
 	var err error
@@ -231,10 +223,10 @@ func (a *API) get(ctx context.Context, q standing.Query) (*standing.Result, erro
 		return r, errors.New("the query was not answered yet")
 	case r.At.IsZero():
 		return r, fmt.Errorf("the query never succeeded: %w", r.Err)
-	case age > a.MaxAge && r.Err != nil:
-		return r, fmt.Errorf("the last answer is %v old, more than %v: %w", age.Round(time.Second), a.MaxAge, r.Err)
-	case age > a.MaxAge:
-		return r, fmt.Errorf("the last answer is %v old, more than %v", age.Round(time.Second), a.MaxAge)
+	case age > a.Rules.MaxAge && r.Err != nil:
+		return r, fmt.Errorf("the last answer is %v old, more than %v: %w", age.Round(time.Second), a.Rules.MaxAge, r.Err)
+	case age > a.Rules.MaxAge:
+		return r, fmt.Errorf("the last answer is %v old, more than %v", age.Round(time.Second), a.Rules.MaxAge)
 	}
 	return r, nil
 }

@@ -256,9 +256,6 @@ type answered func(q standing.Query) (*standing.Result, error)
 func (a answered) Get(_ context.Context, q standing.Query) (*standing.Result, error) { return a(q) }
 
 func TestOldAnswersAreErrors(t *testing.T) {
-	if d := New(Options{}); d.Interval != 15*time.Second || d.MaxAge != time.Minute {
-		t.Errorf("defaults %v, %v", d.Interval, d.MaxAge)
-	}
 	p, o := fixture()
 	api := newAPI(t, p, o, rules())
 	var result standing.Result

@@ -28,6 +28,7 @@ type Metric struct {
 	// they belong to an error. Default: an error for external metrics, which the autoscaler sums, and for single objects;
 	// left out where a selector chooses objects.
 	NaN string `yaml:"nan"`
+	Tenancy `yaml:",inline"`
 	// Exactly one of External, Pods and Object is set: the API that serves the metric.
 	External *External `yaml:"external"`
 	Pods     *Pods     `yaml:"pods"`
@@ -39,6 +40,7 @@ type Metric struct {
 // External serves a metric through external.metrics.k8s.io.
 type External struct {
 	// NamespaceLabel is the label of the namespace that may read a series. Not set: every namespace reads all of them.
+	// With enforceNamespace it must be set.
 	NamespaceLabel string `yaml:"namespaceLabel"`
 }
 

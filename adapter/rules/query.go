@@ -10,35 +10,37 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// query reports a query that the backend would not understand, or whose result could not be served.
-func (c *check) query(r *Rule, metricsQL bool) {
+// query reports a query that the backend would not understand, or whose result could not be served, and tells whether
+// there is nothing to report.
+func (c *check) query(r *Rule, metricsQL bool) bool {
 	if r.Query == "" {
 		c.fail("query", "missing: write the PromQL that gives the metric")
-		return
+		return false
 	}
 	expr, problem := parse(r.Query, metricsQL)
 	if problem != "" {
 		c.fail("query", "%s", problem)
-		return
+		return false
 	}
 	if expr == nil {
-		return // MetricsQL of its own, of which nothing is certain.
+		return true // MetricsQL of its own, of which nothing is certain.
 	}
 	switch expr.Type() {
 	case parser.ValueTypeMatrix:
 		c.fail("query", "%s", rangeProblem)
-		return
+		return false
 	case parser.ValueTypeString:
 		c.fail("query", "%s", textProblem)
-		return
+		return false
 	}
 	for _, label := range []string{r.NameLabel, r.NamespaceLabel} {
 		if label != "" && drops(expr, label) {
 			c.fail("query", "no series of the result can have the label %q, by which it is served: keep it, as in sum by (%s) (...)",
 				label, strings.Join(labelsOf(r), ", "))
-			return
+			return false
 		}
 	}
+	return true
 }
 
 const (

@@ -34,6 +34,8 @@ type Rule struct {
 	// NamespaceLabel is the label that names its namespace; empty for resources without a namespace and for external
 	// metrics that every namespace may read.
 	NamespaceLabel string
+	// Namespaces are patterns of those that may read the metric; nil where all may.
+	Namespaces []string
 	// Forecast is nil where no forecast is served.
 	Forecast *Forecast
 }
@@ -101,6 +103,7 @@ func (c *check) rule(m Metric, backends []Backend) Rule {
 	m.fill()
 	r := Rule{
 		Name: m.Name, Query: strings.TrimSpace(m.Query), Interval: m.Interval, MaxAge: m.MaxAge, NaN: m.NaN, Forecast: m.Forecast,
+		Namespaces: m.Namespaces,
 	}
 	if problem := nameProblem(m.Name); problem != "" {
 		c.fail("name", "%s", problem)
@@ -117,8 +120,11 @@ func (c *check) rule(m Metric, backends []Backend) Rule {
 	c.api(&m, &r)
 	if backend, ok := c.backend(m.Backend, backends); ok {
 		r.Backend = backend.Name
-		c.query(&r, backend.MetricsQL)
+		if c.query(&r, backend.MetricsQL) {
+			c.enforce(&m, &r)
+		}
 	}
+	m.Tenancy.Validate(func(field, problem string) { c.fail(field, "%s", problem) })
 	if m.Forecast != nil {
 		c.forecast(m.Forecast, m.Interval)
 	}

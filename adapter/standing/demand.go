@@ -48,7 +48,9 @@ type Demand struct {
 
 	mu   sync.Mutex // of what follows, and of additions to queries and to running
 	kept int
-	over bool
+	// askers are how many of them count for which namespace.
+	askers map[string]int
+	over   bool
 }
 
 // wanted is one query that is kept.
@@ -70,6 +72,7 @@ func NewDemand(o DemandOptions) (*Demand, error) {
 		limit:     o.Limit,
 		begun:     time.Now(),
 		started:   make(chan struct{}),
+		askers:    make(map[string]int),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "foresail_demand_refused_total",
 			Help: "Reads refused because their query would have been one more than the limit.",
@@ -106,7 +109,7 @@ func (d *Demand) Run(ctx context.Context) {
 // Get returns the newest result of a query, which is shared and must not be written to. Its points keep the names that
 // the backend gave them, because readers of one query may be of several rules. The first read waits for the first
 // evaluation, whether it is good or not, until ctx is done or the query's timeout has passed; later reads never wait.
-// The error wraps ErrLimit, ErrEnding or that of a context; a backend's error is in the result.
+// The error wraps ErrLimit, ErrNamespaceLimit, ErrEnding or that of a context; a backend's error is in the result.
 func (d *Demand) Get(ctx context.Context, q Query) (*Result, error) {
 	w, known := d.find(q)
 	if !known {
@@ -170,10 +173,14 @@ func (d *Demand) add(ctx context.Context, q Query) (*wanted, error) {
 		return nil, fmt.Errorf("%w: %d different queries were read in the last %v; "+
 			"read fewer different selectors, or raise the limit", ErrLimit, d.kept, idle)
 	}
+	if err := d.limitNamespace(q); err != nil {
+		return nil, err
+	}
 	w := &wanted{group: d.newGroup(q.BackendName, newRule(q, "")), tried: make(chan struct{})}
 	w.read.Store(int64(time.Since(d.begun)))
 	d.queries.Store(q.identity(), w)
 	d.kept++
+	d.askers[q.Asker]++
 	d.running.Go(func() {
 		d.keep(d.ctx, w.group, time.Now(), func() { close(w.tried) }, func() bool { return !d.drop(w) })
 	})
@@ -190,6 +197,10 @@ func (d *Demand) drop(w *wanted) bool {
 	}
 	d.queries.Delete(w.rules[0].query.identity())
 	d.kept--
+	asker := w.rules[0].query.Asker
+	if d.askers[asker]--; d.askers[asker] == 0 {
+		delete(d.askers, asker)
+	}
 	return true
 }
 

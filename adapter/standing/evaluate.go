@@ -23,6 +23,7 @@ type evaluator struct {
 	observer Observer
 	logger   *slog.Logger
 	metrics  *metrics
+	limits   Limits
 
 	mu sync.Mutex
 	// slots are the backends' queries under way.
@@ -43,6 +44,7 @@ func newEvaluator(opts Options) *evaluator {
 	e := &evaluator{
 		observer: opts.Observer,
 		logger:   opts.Logger,
+		limits:   opts.Limits,
 		slots:    make(map[string]chan struct{}),
 		failing:  make(map[string]*outage),
 	}
@@ -164,6 +166,8 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 		err = fmt.Errorf("cannot query backend %q: no answer within %v: %w", q.BackendName, timeout, err)
 	case err != nil:
 		err = fmt.Errorf("cannot query backend %q: %w", q.BackendName, err)
+	default:
+		err = e.limitSeries(g, len(points))
 	}
 	e.log(g, err)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	evaluations *prometheus.CounterVec
 	seconds     *prometheus.SummaryVec
+	exceeded    *prometheus.CounterVec
 	state       state
 }
 
@@ -24,6 +25,10 @@ func newMetrics(e *evaluator) *metrics {
 			Name: "foresail_rule_evaluation_seconds",
 			Help: "Time that the backend took to answer a rule's query.",
 		}, rule),
+		exceeded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "foresail_limit_exceeded_total",
+			Help: "Answers of a rule's query beyond seriesPerRule, and reads of it refused by rulesPerNamespace.",
+		}, []string{"limit", "rule"}),
 		state: state{
 			evaluator: e,
 			age: prometheus.NewDesc("foresail_rule_age_seconds",
@@ -43,8 +48,9 @@ func (m *metrics) register(rules map[string]*rule, reg prometheus.Registerer) er
 		for _, outcome := range []string{"ok", "empty", "error"} {
 			m.evaluations.WithLabelValues(name, outcome)
 		}
+		m.exceeded.WithLabelValues("seriesPerRule", name)
 	}
-	for _, c := range []prometheus.Collector{m.evaluations, m.seconds, &m.state} {
+	for _, c := range []prometheus.Collector{m.evaluations, m.seconds, m.exceeded, &m.state} {
 		if err := reg.Register(c); err != nil {
 			return err
 		}

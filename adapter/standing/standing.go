@@ -41,6 +41,8 @@ type Query struct {
 	Timeout time.Duration
 	// MaxAge is how long readers accept the last good result, above 0. It is only told in the log: readers hold it.
 	MaxAge time.Duration
+	// Asker is the namespace that a Demand counts the query for, "" for none.
+	Asker string
 }
 
 // Options are a table's collaborators and the queries that it keeps.
@@ -48,7 +50,9 @@ type Options struct {
 	// Queries have distinct metrics. Those with the same backend name, expression and interval are asked once.
 	Queries []Query
 	// Observer may be nil.
-	Observer   Observer
+	Observer Observer
+	// Limits are those of the table and of its demands; a limit of 0 is none.
+	Limits     Limits
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }

@@ -66,7 +66,7 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 		g.backends[config.StoreBackend] = a.store
 	}
 	if g.table, err = standing.New(standing.Options{
-		Queries: g.queries(), Observer: observer{a, g}, Logger: a.logger, Registerer: g.registry,
+		Queries: g.queries(), Observer: observer{a, g}, Limits: file.Limits, Logger: a.logger, Registerer: g.registry,
 	}); err != nil {
 		return nil, fmt.Errorf("cannot set up the queries: %w", err)
 	}

@@ -21,7 +21,7 @@ import (
 func servedMetrics(all []rules.Rule) []adapter.Metric {
 	metrics := make([]adapter.Metric, 0, len(all))
 	for _, r := range all {
-		m := adapter.Metric{Name: r.Name, MaxAge: r.MaxAge, NaN: r.NaN, Window: rules.Window(r.Query)}
+		m := adapter.Metric{Name: r.Name, MaxAge: r.MaxAge, NaN: r.NaN, Namespaces: r.Namespaces, Window: rules.Window(r.Query)}
 		switch {
 		case r.External():
 			m.External = &adapter.External{NamespaceLabel: r.NamespaceLabel}
@@ -75,14 +75,11 @@ func (a *App) catalogOptions(g *generation, short *adapter.Provider) catalog.Opt
 	}
 }
 
-// resourceOptions are resourceRules as metrics.k8s.io sees them. They ask the first backend.
+// resourceOptions are resourceRules as metrics.k8s.io sees them.
 func (a *App) resourceOptions(g *generation, short *adapter.Provider) resource.Options {
-	name := config.StoreBackend
-	if len(g.file.Backends) > 0 {
-		name = g.file.Backends[0].Name
-	}
+	rules := *g.file.Resource
 	return resource.Options{
-		Rules: *g.file.Resource, Backend: g.backends[name], BackendName: name, Timeout: timeouts(g.file)[name],
+		Rules: rules, Backend: g.backends[rules.Backend], Timeout: timeouts(g.file)[rules.Backend],
 		Mapper: legacy.RESTMapper{Mapper: a.mapper, GroupNames: a.mapper.Groups},
 		Demand: g.demand, Objects: a.objects, Counter: short,
 	}

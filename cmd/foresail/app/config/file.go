@@ -12,6 +12,7 @@ import (
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/nodemem"
 	"github.com/foresail/foresail/collectors/rpc"
@@ -27,6 +28,10 @@ type File struct {
 	Backends []Backend           `yaml:"backends"`
 	Store    backend.StoreConfig `yaml:"store"`
 	Web      Web                 `yaml:"web"`
+	// EnforceNamespace is the default of that key of metrics, rules and externalRules.
+	EnforceNamespace bool `yaml:"enforceNamespace"`
+	// Limits bound what rules and their readers may cost.
+	Limits standing.Limits `yaml:"limits"`
 	// Metrics is what the file says is served, and Rules what that comes to.
 	Metrics []rules.Metric `yaml:"metrics"`
 	Rules   []rules.Rule   `yaml:"-"`
@@ -58,7 +63,10 @@ type Collectors struct {
 }
 
 // Default fills in what the file left out.
-func (f *File) Default() { f.Store.Default() }
+func (f *File) Default() {
+	f.Store.Default()
+	f.Limits.Default()
+}
 
 // FirstDocumentOnly tells whether the file is prometheus-adapter's, which reads no further document: so do we, as its
 // users may have comments or the rest of a manifest there. In files with a key of ours a second document is an error.
@@ -74,6 +82,7 @@ func (b *Backend) Default() { b.Prometheus.Default() }
 // UsesStore tells whether anything reads from the embedded store or writes to it.
 func (f *File) UsesStore() bool {
 	return len(f.Backends) == 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || f.Collectors.NodeMemory != nil ||
+		f.Resource != nil && f.Resource.Backend == StoreBackend ||
 		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend }) ||
 		slices.ContainsFunc(slices.Concat(f.Custom, f.External), func(r legacy.Rule) bool { return r.Backend == StoreBackend })
 }
@@ -140,10 +149,28 @@ func (f *File) validate(report func(field, problem string)) {
 	known = append(known, rules.Backend{Name: StoreBackend})
 	f.Store.Validate(below(report, "store"))
 	f.Web.validate(below(report, "web"))
+	f.Limits.Validate(below(report, "limits"))
+	f.enforce()
 	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
 	adapter := &f.Config
 	adapter.Validate(known, report)
 	f.Collectors.validate(below(report, "collectors"))
+}
+
+// enforce has the file's default of enforceNamespace where nothing else is said.
+func (f *File) enforce() {
+	if !f.EnforceNamespace {
+		return
+	}
+	for i := range f.Metrics {
+		f.Metrics[i].Inherit()
+	}
+	for i := range f.Custom {
+		f.Custom[i].Inherit()
+	}
+	for i := range f.External {
+		f.External[i].Inherit()
+	}
 }
 
 func (w *Web) validate(report func(field, problem string)) {

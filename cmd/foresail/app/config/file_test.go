@@ -15,6 +15,7 @@ import (
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/nodemem"
 	"github.com/foresail/foresail/collectors/rpc"
@@ -123,6 +124,24 @@ var bad = map[string][]string{
 		`:9: externalRules[0].forecast.quantile: 90 is not between 0.5 and 0.99`,
 		`:10: externalRules[0].nan: "zero" is neither omit nor error`,
 	},
+	"tenancy_enforced": {
+		`:4: metrics[0].query: a namespace might see the series of others, which enforceNamespace forbids: scalar() may mix objects: keep them apart by the label "namespace", or set enforceNamespace: false for this metric`,
+		`:8: metrics[1].external.namespaceLabel: missing: name the label of the namespace that may read a series, as enforceNamespace demands, or set enforceNamespace: false for this metric`,
+		`:11: metrics[2].object.resource: nodes are in no namespace, so none may read them by enforceNamespace: set enforceNamespace: false for this metric`,
+	},
+	"tenancy_namespaces": {
+		`:2: metrics[0].namespaces: is empty: name who may read the metric, or remove the key`,
+		`:4: rules[0].namespaces[0]: "team-[a" is not the name of a namespace, nor a pattern like team-*`,
+		`:6: externalRules[0].namespaces[1]: "" is not the name of a namespace, nor a pattern like team-*`,
+	},
+	"limits": {
+		`:1: limits.rulesPerNamespace: -1 is no limit: use 1 or more`,
+		`:1: limits.seriesPerRule: -100 is no limit: use 1 or more`,
+	},
+	"resource_own_keys": {
+		`:2: resourceRules.backend: there is no backend "mian": known are store`,
+		`:4: resourceRules.maxAge: 30s is shorter than the interval, 1m0s: a value would be too old before the next one comes`,
+	},
 	"rule_strict": {
 		`:2: rules[0].SeriesQuery: unknown key; did you mean "seriesQuery"?`,
 		`:6: rules[0].resources.overrides.pod: is given twice: first on line 5`,
@@ -178,7 +197,7 @@ func TestLoadGoodFile(t *testing.T) {
 			}},
 		},
 		Store: backend.StoreConfig{Path: "/var/lib/foresail", Retention: 50 * day, Lookback: 2 * time.Minute},
-		Web:   Web{Listen: "127.0.0.1:9099"},
+		Web:   Web{Listen: "127.0.0.1:9099"}, Limits: standing.Limits{SeriesPerRule: 20_000, RulesPerNamespace: 100},
 		Collectors: Collectors{
 			Kafka: []kafka.Config{{
 				Name: "orders", Brokers: []string{"kafka-0:9092", "[2001:db8::1]:9092"}, Interval: 10 * time.Second,
@@ -204,7 +223,8 @@ func TestLoadGoodFile(t *testing.T) {
 		{
 			Name:    "checkout_requests_per_second",
 			Query:   "sum by (namespace) (\n  rate(http_requests_total{service=\"checkout\"}[2m])\n)",
-			Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute, NamespaceLabel: "namespace", Forecast: &daily,
+			Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute, NamespaceLabel: "namespace",
+			Namespaces: []string{"shop", "team-*"}, Forecast: &daily,
 		},
 		{
 			Name: "queue_per_pod", Query: "max_over_time(grpc_queue) keep_metric_names", Backend: "tenant", NaN: "omit",
@@ -251,14 +271,17 @@ func legacyOfGoodFile(daily, cautious *rules.Forecast) legacy.Config {
 			Name:         legacy.Name{Matches: "^(.*)_total$", As: "${1}_per_second"},
 			MetricsQuery: "sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)",
 			Backend:      "tenant", Interval: 30 * time.Second, MaxAge: 3 * time.Minute, NaN: "error", Forecast: daily,
+			Tenancy: rules.Tenancy{EnforceNamespace: &on, Namespaces: []string{"shop"}},
 		}},
 		External: []legacy.Rule{{
 			SeriesQuery: `queue_depth{name!=""}`, SeriesFilters: []legacy.Filter{{Is: "queue"}},
 			Resources:    legacy.Resources{Template: "<<.Resource>>", Overrides: map[string]legacy.Override{}, Namespaced: &off},
 			MetricsQuery: "sum(<<.Series>>{<<.LabelMatchers>>}) by (name)",
 			Backend:      StoreBackend, Interval: 20 * time.Second, MaxAge: 2 * time.Minute, NaN: "omit", Forecast: cautious,
+			Tenancy: rules.Tenancy{EnforceNamespace: &off, Namespaces: []string{"*"}},
 		}, {Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute}},
-		Resource: &legacy.ResourceRules{CPU: usage, Memory: memory, Window: 3 * time.Minute},
+		Resource: &legacy.ResourceRules{CPU: usage, Memory: memory, Window: 3 * time.Minute,
+			Backend: "tenant", Interval: time.Minute, MaxAge: 10 * time.Minute},
 	}
 }
 
@@ -288,6 +311,7 @@ func TestParsePrometheusAdapterFile(t *testing.T) {
 		}
 	}
 	rule := legacy.Rule{Backend: StoreBackend, Interval: 15 * time.Second, MaxAge: time.Minute}
+	resource := legacy.ResourceRules{Backend: StoreBackend, Interval: 15 * time.Second, MaxAge: time.Minute}
 	with := func(change func(*legacy.Rule)) legacy.Config {
 		r := rule
 		change(&r)
@@ -296,7 +320,9 @@ func TestParsePrometheusAdapterFile(t *testing.T) {
 	// A file of its keys only is its own: no document after the first is read, whatever stands there.
 	f("rules: []\n---\nkind: ConfigMap\n", legacy.Config{Custom: []legacy.Rule{}})
 	f("rules:\n- {}\n---\n{", legacy.Config{Custom: []legacy.Rule{rule}})
-	f("--- # comment\nresourceRules: {}\n...\n---\n- a\n---\nb", legacy.Config{Resource: &legacy.ResourceRules{}})
+	f("--- # comment\nresourceRules: {}\n...\n---\n- a\n---\nb", legacy.Config{Resource: &resource})
+	resource.Window = 90 * time.Minute
+	f("resourceRules: {window: 1h30m}", legacy.Config{Resource: &resource})
 	// Null is unset, and so is what Helm writes for it.
 	f("rules:\nexternalRules: ~\nresourceRules: null\n", legacy.Config{})
 	f("rules: [{name: {matches: \"\", as: ''}, seriesFilters: [], resources: {overrides: }}]", with(func(r *legacy.Rule) {
@@ -312,7 +338,6 @@ func TestParsePrometheusAdapterFile(t *testing.T) {
 			Namespaced: &off, Overrides: map[string]legacy.Override{"on": {Resource: "y"}, "1": {Group: "2", Resource: "3"}},
 		}
 	}))
-	f("resourceRules: {window: 1h30m}", legacy.Config{Resource: &legacy.ResourceRules{Window: 90 * time.Minute}})
 }
 
 // TestGoodFileHasEveryField compares the fields in conf.good.yaml with those of the structs.
@@ -374,11 +399,12 @@ func TestParseDefaults(t *testing.T) {
 		}
 	}
 	store := backend.StoreConfig{Path: "data", Retention: 35 * day, Lookback: 5 * time.Minute}
-	f("", &File{Store: store, Web: Web{Listen: ":8080"}})
-	f("store:\nweb:\nmetrics:\n", &File{Store: store, Web: Web{Listen: ":8080"}})
-	f(`web: {listen: ""}`, &File{Store: store})
-	f("store: {path: x}", &File{Store: backend.StoreConfig{Path: "x", Retention: 35 * day, Lookback: 5 * time.Minute}, Web: Web{Listen: ":8080"}})
-	f("collectors: {nodeMemory: {}}", &File{Store: store, Web: Web{Listen: ":8080"}, Collectors: Collectors{
+	limits := standing.Limits{SeriesPerRule: 100_000, RulesPerNamespace: 2_000}
+	f("", &File{Store: store, Limits: limits, Web: Web{Listen: ":8080"}})
+	f("store:\nweb:\nmetrics:\n", &File{Store: store, Limits: limits, Web: Web{Listen: ":8080"}})
+	f(`web: {listen: ""}`, &File{Store: store, Limits: limits})
+	f("store: {path: x}", &File{Limits: limits, Store: backend.StoreConfig{Path: "x", Retention: 35 * day, Lookback: 5 * time.Minute}, Web: Web{Listen: ":8080"}})
+	f("collectors: {nodeMemory: {}}", &File{Store: store, Limits: limits, Web: Web{Listen: ":8080"}, Collectors: Collectors{
 		NodeMemory: &nodemem.Config{Proc: "/proc", Interval: 15 * time.Second, ReserveBytes: 100 << 20},
 	}})
 }

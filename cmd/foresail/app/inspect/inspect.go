@@ -107,19 +107,28 @@ func queries(f legacy.Found, o Options) Entry {
 	e := Entry{API: "external", Metric: f.Metric, Series: f.Series, backend: f.Rule.Rule.Backend}
 	var err error
 	if f.Resource.Empty() {
-		if e.One, err = f.Rule.RenderExternal(f.Entry, o.Namespace, o.Selector); err != nil {
+		if e.One, err = f.Rule.RenderExternal(f.Entry, o.Namespace, o.Selector); err == nil {
+			e.One, err = f.Rule.Confine(e.One, o.Namespace)
+		}
+		if err != nil {
 			e.NoAll = err.Error()
 		}
 		e.All = e.One
 		return e
 	}
 	e.API, e.Resource = "custom", f.Resource.String()
-	if e.One, err = f.Rule.Render(f.Entry, o.Namespace, []string{object}, o.Selector); err != nil {
+	if e.One, err = f.Rule.Render(f.Entry, o.Namespace, []string{object}, o.Selector); err == nil {
+		e.One, err = f.Rule.Confine(e.One, o.Namespace)
+	}
+	if err != nil {
 		e.NoAll = err.Error()
 		return e
 	}
 	e.label, _ = f.Rule.Label(f.Resource) // Render has found it
 	batch, err := f.Rule.Batched(f.Entry, o.Namespace, o.Selector)
+	if err == nil {
+		batch.Query, err = f.Rule.Confine(batch.Query, o.Namespace)
+	}
 	if err != nil {
 		e.NoAll = err.Error()
 		return e
