@@ -233,6 +233,42 @@ func TestExternal(t *testing.T) {
 	}
 }
 
+func TestNamespacesThatMayRead(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	p := newProvider(t, Options{
+		Metrics: []Metric{
+			{Name: "lag", MaxAge: time.Minute, External: &External{}, Namespaces: []string{"shop", "team-?*"}, Forecast: &Forecast{Lead: time.Minute, Quantile: 0.9}},
+			{Name: "size", MaxAge: time.Minute, Object: &Object{Resource: schema.GroupResource{Resource: "namespaces"}, NameLabel: "ns"}, Namespaces: []string{"shop"}},
+		},
+		Table: results{
+			"lag":  {At: time.Now(), Points: []series.Point{point("lag", 1)}},
+			"size": {At: time.Now(), Points: []series.Point{point("size", 1, "ns", "shop"), point("size", 2, "ns", "bank")}},
+		},
+		Outlooks: outlooks{}, Objects: alive{}, Registerer: reg,
+	})
+	for _, c := range []struct{ namespace, metric, want string }{
+		{"shop", "LAG", "=1"},
+		{"team-red", "lag", "=1"},
+		{"team-red", "lag_forecast", "=1"},
+		{"team-", "lag", `403 metric "lag" may not be read from namespace "team-", only from shop, team-?*`},
+		{"bank", "lag_forecast", `403 metric "lag_forecast" may not be read from namespace "bank", only from shop, team-?*`},
+	} {
+		if got := external(t, p, c.namespace, c.metric, ""); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.namespace, c.metric, got, c.want)
+		}
+	}
+	for name, want := range map[string]string{"shop": "", "bank": `metric "size" may not be read from namespace "bank", only from shop`} {
+		_, err := p.GetMetricByName(t.Context(), types.NamespacedName{Name: name},
+			provider.CustomMetricInfo{GroupResource: schema.GroupResource{Resource: "namespaces"}, Metric: "size"}, labels.Everything())
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	if got := testutil.ToFloat64(p.external["lag"].outcomes[forbidden]); got != 1 {
+		t.Errorf("%v forbidden reads are counted, want 1", got)
+	}
+}
+
 func TestPods(t *testing.T) {
 	now := time.Now()
 	p := newProvider(t, Options{
@@ -470,7 +506,7 @@ func TestReadsAreCounted(t *testing.T) {
 		external(t, p, "x", read[0], read[1])
 	}
 	want := `
-# HELP foresail_reads_total Reads of the metrics APIs by outcome: ok, passthrough, unknown, not_found (without the metric's name) or bad_request.
+# HELP foresail_reads_total Reads of the metrics APIs by outcome: ok, passthrough, unknown, not_found (without the metric's name), bad_request or forbidden.
 # TYPE foresail_reads_total counter
 foresail_reads_total{api="external",metric="",outcome="not_found"} 1
 foresail_reads_total{api="external",metric="load",outcome="bad_request"} 0

@@ -43,8 +43,11 @@ func (m *metrics) serve(s *source, name string, ahead bool) *served {
 		outcomes: make(map[string]prometheus.Counter),
 		clamped:  m.clamped.WithLabelValues(name),
 	}
-	for _, outcome := range []string{ok, unknown, badRequest, forbidden} {
+	for _, outcome := range []string{ok, unknown, badRequest} {
 		out.outcomes[outcome] = m.reads.WithLabelValues(name, s.api, outcome)
+	}
+	if s.namespaces != nil {
+		out.outcomes[forbidden] = m.reads.WithLabelValues(name, s.api, forbidden)
 	}
 	if ahead {
 		out.outcomes[passthrough] = m.reads.WithLabelValues(name, s.api, passthrough)

@@ -75,6 +75,9 @@ func (p *Provider) GetMetricBySelector(
 }
 
 func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selector) (*custom_metrics.MetricValueList, error) {
+	if by.err != nil {
+		return nil, by.err
+	}
 	alive, err := p.Objects.Names(ctx, by.entry.Resource, by.namespace, selector)
 	if err != nil {
 		return nil, by.unknown("its %s are not known: %v", by.entry.Resource, err)

@@ -149,6 +149,7 @@ type setup struct {
 	mapper           meta.RESTMapper
 	limit            int
 	before           *Catalog
+	limits           standing.Limits
 }
 
 // run starts a system that runs until the test's end.
@@ -159,7 +160,7 @@ func run(t *testing.T, p *prom, with setup) *system {
 	config.Validate([]rules.Backend{{Name: "main"}}, func(field, problem string) { t.Fatalf("%s: %s", field, problem) })
 	s := &system{t: t, prom: p, alive: &alive{objects: map[string]labels.Set{}}, log: &text{}, reg: prometheus.NewRegistry()}
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
-	table, err := standing.New(standing.Options{Logger: logger, Registerer: s.reg})
+	table, err := standing.New(standing.Options{Limits: with.limits, Logger: logger, Registerer: s.reg})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type Metric struct {
 	// NaN is what becomes of series whose value is NaN or infinite: "omit" leaves them out, "error" makes every read that
 	// they belong to an error. Default: an error for external metrics, which the autoscaler sums, and for single objects;
 	// left out where a selector chooses objects.
-	NaN string `yaml:"nan"`
+	NaN     string `yaml:"nan"`
 	Tenancy `yaml:",inline"`
 	// Exactly one of External, Pods and Object is set: the API that serves the metric.
 	External *External `yaml:"external"`

@@ -371,3 +371,36 @@ func BenchmarkWarmRead(b *testing.B) {
 	cancel()
 	<-done
 }
+
+// What a namespace does not read any more does not count for it, and others' queries never do.
+func TestTheQueriesOfANamespaceAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: func(context.Context, string) ([]series.Point, error) { return nil, nil }}
+		d, _, _ := startDemand(t, 10, Options{Limits: Limits{RulesPerNamespace: 2}})
+		get := func(asker, expr string, want error) {
+			t.Helper()
+			q := query("rule", b)
+			q.Expr, q.Asker = expr, asker
+			if _, err := d.Get(t.Context(), q); !errors.Is(err, want) || (err == nil) != (want == nil) {
+				t.Errorf("%s asks %s: %v, want %v", asker, expr, err, want)
+			}
+		}
+		get("shop", "a", nil)
+		get("shop", "b", nil)
+		get("shop", "c", ErrNamespaceLimit)
+		get("bank", "c", nil)
+		get("shop", "c", nil) // kept for bank
+		get("bank", "a", nil) // kept for shop
+		get("bank", "d", nil)
+		get("bank", "e", ErrNamespaceLimit)
+		for _, expr := range []string{"e", "f", "g"} {
+			get("", expr, nil)
+		}
+		for range 21 { // shop reads b alone: a is dropped after ten minutes
+			time.Sleep(30 * time.Second)
+			get("shop", "b", nil)
+		}
+		get("shop", "h", nil)
+		get("shop", "i", ErrNamespaceLimit)
+	})
+}

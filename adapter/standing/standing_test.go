@@ -467,3 +467,24 @@ func TestNewRefusesMistakes(t *testing.T) {
 		}
 	}
 }
+
+// An answer with too many series is an error, not a part of itself; the last good one is kept as for any other.
+func TestTheSeriesOfAnAnswerAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: values(1, 2)}
+		table, log := start(t, Options{Queries: []Query{query("rule", b)}, Limits: Limits{SeriesPerRule: 2}})
+		<-table.Ready()
+		if r, _ := table.Lookup("rule"); len(r.Points) != 2 || r.Err != nil {
+			t.Errorf("at the limit: %+v", r)
+		}
+		b.set(values(1, 2, 3))
+		time.Sleep(20 * time.Second)
+		const want = `the answer of backend "main" has 3 series, and limits.seriesPerRule is 2: aggregate the query, or raise the limit`
+		if r, _ := table.Lookup("rule"); len(r.Points) != 2 || r.Err == nil || r.Err.Error() != want {
+			t.Errorf("beyond the limit: %d points, %v\nwant %s", len(r.Points), r.Err, want)
+		}
+		if !strings.Contains(log.String(), "limits.seriesPerRule is 2") {
+			t.Errorf("the log does not say: %s", log)
+		}
+	})
+}

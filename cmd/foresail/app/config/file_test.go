@@ -135,8 +135,8 @@ var bad = map[string][]string{
 		`:6: externalRules[0].namespaces[1]: "" is not the name of a namespace, nor a pattern like team-*`,
 	},
 	"limits": {
-		`:1: limits.rulesPerNamespace: -1 is no limit: use 1 or more`,
 		`:1: limits.seriesPerRule: -100 is no limit: use 1 or more`,
+		`:1: limits.rulesPerNamespace: -1 is no limit: use 1 or more`,
 	},
 	"resource_own_keys": {
 		`:2: resourceRules.backend: there is no backend "mian": known are store`,
