@@ -52,7 +52,7 @@ func (r *Rule) validate(backends []rules.Backend, report func(field, problem str
 	if _, err := parseTemplate(r.MetricsQuery); err != nil {
 		report("metricsQuery", err.Error())
 	}
-	r.Tenancy.Validate(report)
+	r.Validate(report)
 	r.settings(backends, report)
 }
 

@@ -124,7 +124,7 @@ func (c *check) rule(m Metric, backends []Backend) Rule {
 			c.enforce(&m, &r)
 		}
 	}
-	m.Tenancy.Validate(func(field, problem string) { c.fail(field, "%s", problem) })
+	m.Validate(func(field, problem string) { c.fail(field, "%s", problem) })
 	if m.Forecast != nil {
 		c.forecast(m.Forecast, m.Interval)
 	}
