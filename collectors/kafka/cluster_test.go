@@ -138,6 +138,10 @@ func coverageOf(group, topic string) string {
 	return fmt.Sprintf(`kafka_consumergroup_coverage_ratio{cluster="orders",consumergroup=%q,topic=%q}`, group, topic)
 }
 
+func stateOf(group, name string) string {
+	return fmt.Sprintf(`kafka_consumergroup_state{cluster="orders",consumergroup=%q,state=%q}`, group, name)
+}
+
 // wantLag fails where the lag is not there or another one.
 func wantLag(t *testing.T, got map[string]float64, group, topic string, want float64) {
 	t.Helper()

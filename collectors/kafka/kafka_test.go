@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/foresail/foresail/collectors"
 	"github.com/foresail/foresail/collectors/collectortest"
+	"github.com/foresail/foresail/collectors/kafka/brokers"
+	"github.com/foresail/foresail/collectors/kafka/connect"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -170,9 +173,17 @@ func TestGroupsWithoutCommits(t *testing.T) {
 			if _, err := c.WaitGroupStable(t.Context(), "s", 1); err != nil {
 				t.Fatal(err)
 			}
-			silentLikeKafka(c) // so does a real broker for a share group
-			got, err := collect(t, c.source(Group{Group: "s", Topics: []string{"orders"}}))
-			wantNoLag(t, got, err, "s", "orders", "group s", "share group")
+			time.Sleep(time.Second) // now it has a place in the topic: the end, as share.auto.offset.reset says by default
+			c.produce("orders", 60, 0)
+			got, err := collect(t, c.source(Group{Group: "s"}))
+			noError(t, err)
+			wantLag(t, got, "s", "orders", 60)
+			if v := got[`kafka_sharegroup_lag{cluster="orders",consumergroup="s",topic="orders"}`]; v != 60 {
+				t.Errorf("share lag %v, want 60", v)
+			}
+			if v, there := got[`kafka_consumergroup_max_useful_consumers{cluster="orders",consumergroup="s"}`]; there {
+				t.Errorf("%v consumers are useful; a share group knows no such bound", v)
+			}
 		})
 	})
 	t.Run("the list of groups fails", func(t *testing.T) {
@@ -251,7 +262,7 @@ func TestStartsFail(t *testing.T) {
 		c.produce("orders", 100, 0, 1)
 		c.commit("g", "orders", 0, 10)
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Partitions: []int32{1}, Err: kerr.KafkaStorageError, Count: -1, When: func(r kmsg.Request) bool {
-			return r.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == atStart
+			return r.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == brokers.AtStart
 		}})
 		got, err := collect(t, c.source(Group{Group: "g"}))
 		wantNoLag(t, got, err, "g", "orders", "partition 1 of topic orders", "KAFKA_STORAGE_ERROR")
@@ -332,7 +343,11 @@ func TestCommitBeyondTheEnd(t *testing.T) {
 			time.Sleep(interval)
 		}
 		got, err := collect(t, s)
-		wantNoLag(t, got, err, "g", "orders", "group g on partition 0 of topic orders", "beyond the end")
+		noError(t, err)
+		wantLag(t, got, "g", "orders", 100+30) // with auto.offset.reset=earliest it will read all of partition 0
+		if got[stateOf("g", outOfRange)] != 1 {
+			t.Error("the state does not say so")
+		}
 		c.commit("g", "orders", 0, 90)
 		time.Sleep(interval)
 		got, err = collect(t, s)
@@ -363,11 +378,14 @@ func TestTopicDeletedAndMadeAnew(t *testing.T) {
 		got, err := collect(t, s)
 		wantNoLag(t, got, err, "named", "orders", "topic orders: UNKNOWN_TOPIC")
 		wantLag(t, got, "free", "returns", 60)
+		time.Sleep(interval)
+		got, err = collect(t, s)
+		wantNoLag(t, got, err, "named", "orders", "topic orders: UNKNOWN_TOPIC")
 		if sum(got, `kafka_consumergroup_lag_sum{cluster="orders",consumergroup="free"`) != 60 {
 			t.Errorf("a group that follows its commits has more than its one topic left: %v", got)
 		}
-		if _, kept := s.progress[groupTopic{"free", "orders"}]; kept || len(s.progress) != 2 {
-			t.Errorf("history of %d groups on topics is kept, want that of 2", len(s.progress))
+		if len(s.groups[0].parts) != 1 {
+			t.Errorf("history of %d topics is kept, want that of 1", len(s.groups[0].parts))
 		}
 		time.Sleep(interval)
 
@@ -556,8 +574,10 @@ func TestRates(t *testing.T) {
 	})
 }
 
-// TestRequestBudget counts the requests of one cycle in steady state: one fetch of commits for each coordinator, one
-// of metadata, and one for the starts and the ends of the logs for each leader, however many groups there are.
+// TestRequestBudget counts the requests of one minute in steady state, four cycles: in each one fetch of commits for each
+// coordinator, one of metadata, and one for the ends of the logs for each leader; in every second one the list of
+// groups of each broker and one description for each coordinator; the starts of the logs every 5 minutes, and in
+// between only those of partitions that are near to be read from the start.
 func TestRequestBudget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const brokers = 3
@@ -569,7 +589,9 @@ func TestRequestBudget(t *testing.T) {
 				c.createTopic(topic, 2*brokers)
 			}
 			group := fmt.Sprint("g", i)
-			c.commit(group, topic, 0, 0)
+			for p := range int32(2 * brokers) {
+				c.commit(group, topic, p, 0)
+			}
 			groups = append(groups, Group{Group: group})
 		}
 		s := c.source(groups...)
@@ -581,23 +603,61 @@ func TestRequestBudget(t *testing.T) {
 		}
 		c.client.Close() // it would ask too
 		counts := make(map[string]int)
-		commitsAfterEnds := false
 		c.Control(func(r kmsg.Request) (kmsg.Response, error, bool) {
 			c.KeepControl()
 			counts[kmsg.Key(r.Key()).Name()]++
-			commitsAfterEnds = commitsAfterEnds || r.Key() == int16(kmsg.OffsetFetch) && counts["ListOffsets"] > 0
 			return nil, nil, false
 		})
-		if _, err := collect(t, s); err != nil {
-			t.Fatal(err)
+		want := func(name string, want map[string]int) {
+			t.Helper()
+			clear(counts)
+			for range 4 {
+				if _, err := collect(t, s); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(interval)
+			}
+			synctest.Wait()
+			if fmt.Sprint(counts) != fmt.Sprint(want) {
+				t.Errorf("%s: requests %v, want %v", name, counts, want)
+			}
 		}
-		synctest.Wait()
-		want := map[string]int{"OffsetFetch": brokers, "Metadata": 1, "ListOffsets": 2 * brokers}
-		if fmt.Sprint(counts) != fmt.Sprint(want) {
-			t.Errorf("requests %v, want %v", counts, want)
-		}
-		if commitsAfterEnds {
-			t.Error("commits were read after ends: a message that is read in between would be a lag below the truth")
+		// The client asks for the brokers' addresses, too, before it asks all of them.
+		want("caught up", map[string]int{
+			"OffsetFetch": 4 * brokers, "Metadata": 4 + 2, "ListOffsets": 4 * brokers, "ListGroups": 2 * brokers, "DescribeGroups": 2 * brokers,
+		})
+	})
+}
+
+// TestCommitsAreReadFirst: a message that is read between the two would be a lag below the truth.
+func TestCommitsAreReadFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 2)
+		c.createTopic("orders", 4)
+		c.commit("g", "orders", 0, 0)
+		s := c.source(Group{Group: "g"})
+		var ends int
+		c.Control(func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			switch r.Key() {
+			case int16(kmsg.ListOffsets):
+				ends++
+			case int16(kmsg.OffsetFetch):
+				if ends > 0 {
+					t.Error("commits were read after ends")
+				}
+			}
+			return nil, nil, false
+		})
+		for range 3 {
+			ends = 0
+			if _, err := collect(t, s); err != nil {
+				t.Fatal(err)
+			}
+			if ends == 0 {
+				t.Error("no ends were read")
+			}
+			time.Sleep(interval)
 		}
 	})
 }
@@ -623,10 +683,16 @@ func TestConfig(t *testing.T) {
 	var got []string
 	report := func(field, problem string) { got = append(got, field+": "+problem) }
 	(&Config{Interval: time.Millisecond}).Validate(report)
-	(&Config{
+	bad := &Config{
 		Name: "a", Interval: time.Second, Brokers: []string{"kafka", "kafka:0", ":9092", "[::1]:9092"},
-		Groups: []Group{{}, {Group: "g", Alias: "-a"}, {Group: "g", Topics: []string{"", "t", "t"}}, {Group: "h", Alias: "g"}},
-	}).Validate(report)
+		Groups: []Group{{}, {Group: "g", Alias: "-a"}, {Group: "g", Topics: []string{"", "t", "t"}}, {Group: "h", Alias: "g"}, {
+			Group: "i", NoCommit: "newest", BootstrapMin: -1, TailSlack: -1, AcceptableLag: -1, Capacity: math.NaN(), SLO: -1,
+			DrainWithin: time.Millisecond, ConsumersPerPod: -1,
+		}, {Group: "j", BootstrapMin: 1}},
+		TLS: &connect.TLS{Cert: "a.pem"}, SASL: &connect.SASL{Mechanism: "GSSAPI"},
+	}
+	bad.Default()
+	bad.Validate(report)
 	want := []string{
 		`name: give the cluster a name: it becomes the label cluster`,
 		`brokers: name at least one broker as host:port`,
@@ -635,11 +701,22 @@ func TestConfig(t *testing.T) {
 		`brokers[0]: "kafka" is not host:port`,
 		`brokers[1]: "kafka:0" is not host:port`,
 		`brokers[2]: ":9092" is not host:port`,
+		`tls.key: name the file of the certificate's key, too`,
+		`sasl.mechanism: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER and AWS_MSK_IAM`,
 		`groups[0].group: name the consumer group's id`,
 		`groups[1].alias: "-a" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`,
 		`groups[2].topics[0]: name a topic, or leave it out`,
 		`groups[2].topics[2]: "t" is named twice`,
 		`groups[3]: is called "g" like groups[2]: give one of them another alias`,
+		`groups[4].noCommit: "newest" is none of earliest, latest, ignore`,
+		`groups[4].drainWithin: 1ms is too short: use 1s or more`,
+		`groups[4].consumersPerPod: -1 is not possible: use 1 or more`,
+		`groups[4].bootstrapMin: must not be negative`,
+		`groups[4].tailSlack: must not be negative`,
+		`groups[4].acceptableLag: must not be negative`,
+		`groups[4].capacity: must not be negative`,
+		`groups[4].slo: must not be negative`,
+		`groups[5].bootstrapMin: name the group's topics: before its first commit nothing else tells what it reads`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("problems:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -718,7 +795,7 @@ func TestConformance(t *testing.T) {
 			Source:    p,
 			Interval:  interval,
 			Settle:    5,
-			MayBeZero: []string{coverage},
+			MayBeZero: []string{coverage, state, messagesLost, stuck, abandoned, members, assigned, lastCommit},
 			Hang:      func() { p.mode.Store(hung) },
 			Gone:      func() { p.mode.Store(gone) },
 			Heal: func() {

@@ -5,169 +5,218 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/foresail/foresail/collectors/kafka/brokers"
+	"github.com/foresail/foresail/collectors/kafka/lag"
+	"github.com/foresail/foresail/forecast/series"
 )
-
-// extent is where one partition's log starts and ends, or why that is not known.
-type extent struct {
-	leader     int32
-	start, end int64
-	err        error
-}
 
 // log is what one collection knows of a topic.
 type log struct {
-	id         topicID
-	partitions map[int32]extent
-	err        error // why nothing is known, not even the partitions
+	id         lag.TopicID
+	partitions []extent
+	rates      []float64 // messages per second written to each partition; nil where that is not known
+	err        error     // why nothing is known, not even the partitions
 }
 
-// ends returns the end of each partition, and false where one is not known.
-func (l log) ends() (map[int32]int64, bool) {
-	ends := make(map[int32]int64, len(l.partitions))
-	for partition, e := range l.partitions {
-		if e.err != nil {
-			return nil, false
+// extent is where one partition's log starts and ends, or why that is not known.
+type extent struct {
+	start  int64
+	end    int64 // the high watermark
+	stable int64 // the last stable offset, where some group reads only what is committed
+	err    error
+}
+
+// fetchLogs asks where the logs of the topics start and end. It returns the topics' partitions and their leaders, too.
+func (s *Source) fetchLogs(ctx context.Context, names []string) (logs map[string]*log, topics map[string]brokers.Topic) {
+	topics = s.brokers.Topics(ctx, names)
+	logs = make(map[string]*log, len(topics))
+	for name, t := range topics {
+		logs[name] = &log{id: t.ID, err: t.Err, partitions: make([]extent, len(t.Partitions))}
+		known := s.topics[name]
+		if known == nil {
+			known = &topic{key: series.NewKey("", series.Label{Name: "cluster", Value: s.cluster}, series.Label{Name: "topic", Value: name})}
+			s.topics[name] = known
 		}
-		ends[partition] = e.end
+		if t.Err == nil && (known.id != t.ID || len(known.starts) != len(t.Partitions)) {
+			known.id, known.starts, known.startsAt = t.ID, make([]int64, len(t.Partitions)), time.Time{}
+		}
 	}
-	return ends, true
-}
-
-// The timestamps that ask for the start and for the end of a log.
-const (
-	atStart int64 = -2
-	atEnd   int64 = -1
-)
-
-// fetchLogs asks where the logs of the topics start and end. The time is that of the answer.
-func (s *Source) fetchLogs(ctx context.Context, topics []string) (map[string]log, time.Time) {
-	logs := s.fetchPartitions(ctx, topics)
-	var starts, ends map[string]map[int32]reading
+	near, committed := s.nearStarts(logs), s.readCommitted()
+	var starts, ends, stable map[string][]brokers.Reading
 	var asking sync.WaitGroup
-	asking.Go(func() { starts = s.listOffsets(ctx, logs, atStart) })
-	asking.Go(func() { ends = s.listOffsets(ctx, logs, atEnd) })
-	asking.Wait()
-	at := time.Now()
-	for topic, l := range logs {
-		for partition, e := range l.partitions {
-			if e.err != nil {
-				continue
-			}
-			start, end := starts[topic][partition], ends[topic][partition]
-			e.start, e.end, e.err = start.at, end.at, end.err
-			if e.err == nil {
-				e.err = start.err
-			}
-			if e.err == nil {
-				e.err = offsets{start: e.start, end: e.end, commit: noCommit}.check()
-			}
-			l.partitions[partition] = e
-		}
-	}
-	return logs, at
-}
-
-// fetchPartitions asks for the topics' partitions and their leaders. The client keeps the answer for the requests
-// that follow.
-func (s *Source) fetchPartitions(ctx context.Context, topics []string) map[string]log {
-	logs := make(map[string]log, len(topics))
-	if len(topics) == 0 {
-		return logs
-	}
-	req := kmsg.NewPtrMetadataRequest()
-	for _, topic := range topics {
-		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = new(topic)
-		req.Topics = append(req.Topics, t)
-		logs[topic] = log{err: errNotAnswered}
-	}
-	resp, err := anyBroker(ctx, func(ctx context.Context) (*kmsg.MetadataResponse, error) {
-		return s.client.RequestCachedMetadata(ctx, req, 0)
+	asking.Go(func() {
+		starts = s.brokers.Offsets(ctx, topics, brokers.Query{Timestamp: brokers.AtStart, Want: func(name string, i int) bool { return near[name] == nil || near[name][i] }})
 	})
-	if err != nil {
-		for topic := range logs {
-			logs[topic] = log{err: err}
-		}
-		return logs
-	}
-	for _, t := range resp.Topics {
-		if t.Topic == nil {
-			continue
-		}
-		l := log{id: t.TopicID, err: kerr.ErrorForCode(t.ErrorCode), partitions: make(map[int32]extent)}
-		for _, p := range t.Partitions {
-			l.partitions[p.Partition] = extent{leader: p.Leader}
-		}
-		logs[*t.Topic] = l
-	}
-	return logs
-}
-
-// listOffsets asks each partition's leader for one offset; a request cannot ask for two of one partition. There is
-// one request for each leader, so that none waits for another; should a leader have changed, the client asks the new one.
-func (s *Source) listOffsets(ctx context.Context, logs map[string]log, timestamp int64) map[string]map[int32]reading {
-	found := make(map[string]map[int32]reading)
-	batches := make(map[int32]*kmsg.ListOffsetsRequest)
-	for topic, l := range logs {
-		found[topic] = make(map[int32]reading)
-		for partition, e := range l.partitions {
-			found[topic][partition] = reading{err: errNotAnswered}
-			if batches[e.leader] == nil {
-				batches[e.leader] = kmsg.NewPtrListOffsetsRequest()
-			}
-			addPartition(batches[e.leader], topic, partition, timestamp)
-		}
-	}
-	var asking sync.WaitGroup
-	var mu sync.Mutex
-	for _, req := range batches {
+	asking.Go(func() { ends = s.brokers.Offsets(ctx, topics, brokers.Query{Timestamp: brokers.AtEnd}) })
+	if len(committed) > 0 {
 		asking.Go(func() {
-			answers := s.ask(ctx, req)
-			mu.Lock()
-			defer mu.Unlock()
-			for _, a := range answers {
-				noteOffsets(found, a)
-			}
+			stable = s.brokers.Offsets(ctx, topics, brokers.Query{Timestamp: brokers.AtEnd, Committed: true, Want: func(name string, _ int) bool { return committed[name] }})
 		})
 	}
 	asking.Wait()
-	return found
-}
-
-// addPartition adds a partition to a request in which the partitions of one topic come one after the other.
-func addPartition(req *kmsg.ListOffsetsRequest, topic string, partition int32, timestamp int64) {
-	if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != topic {
-		t := kmsg.NewListOffsetsRequestTopic()
-		t.Topic = topic
-		req.Topics = append(req.Topics, t)
+	for name, l := range logs {
+		asked := func(i int) bool { return near[name] == nil || near[name][i] }
+		if l.err == nil {
+			var committedEnds []brokers.Reading
+			if committed[name] {
+				committedEnds = stable[name]
+			}
+			s.topics[name].extents(l, starts[name], ends[name], committedEnds, asked)
+		}
 	}
-	p := kmsg.NewListOffsetsRequestTopicPartition()
-	p.Partition, p.Timestamp = partition, timestamp
-	last := &req.Topics[len(req.Topics)-1]
-	last.Partitions = append(last.Partitions, p)
+	return logs, topics
 }
 
-// noteOffsets enters one broker's answer.
-func noteOffsets(found map[string]map[int32]reading, a answer) {
-	if asked, ok := a.req.(*kmsg.ListOffsetsRequest); a.err != nil && ok {
-		for _, t := range asked.Topics {
-			for _, p := range t.Partitions {
-				found[t.Topic][p.Partition] = reading{err: a.err}
+// extents fills in a log from what was read. A start that was not asked for is as it was.
+func (t *topic) extents(l *log, starts, ends, stable []brokers.Reading, asked func(partition int) bool) {
+	complete := true
+	for i := range l.partitions {
+		e := &l.partitions[i]
+		if asked(i) && starts[i].Err == nil && starts[i].At >= 0 {
+			t.starts[i] = starts[i].At
+		}
+		e.start, e.end, e.stable = t.starts[i], ends[i].At, ends[i].At
+		errs := []error{ends[i].Err, starts[i].Err}
+		if stable != nil {
+			// The two were not read at the same moment: the last stable offset is never beyond the high watermark.
+			e.stable = min(stable[i].At, e.end)
+			errs = append(errs, stable[i].Err)
+		}
+		for _, err := range errs {
+			if e.err == nil {
+				e.err = err
 			}
 		}
-		return
-	}
-	resp, ok := a.resp.(*kmsg.ListOffsetsResponse)
-	if !ok {
-		return
-	}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if _, wanted := found[t.Topic][p.Partition]; wanted {
-				found[t.Topic][p.Partition] = reading{at: p.Offset, err: kerr.ErrorForCode(p.ErrorCode)}
+		if e.err == nil {
+			start := e.start
+			if asked(i) {
+				start = starts[i].At
 			}
+			e.err = lag.Offsets{Start: start, End: min(e.end, e.stable), Commit: lag.NoCommit}.Check()
+		}
+		complete = complete && e.err == nil
+	}
+	switch {
+	case !complete:
+		t.startsAt = time.Time{} // one that was not asked for may be what is wrong
+	case t.startsAt.IsZero() || time.Since(t.startsAt) >= startsEvery:
+		t.startsAt = time.Now()
+	}
+}
+
+// nearStarts returns which starts matter at the moment, by topic and partition: of partitions without a commit, and of those of
+// which a group has still to read nearly all. An entry of nil means all of them, which is so every 5 minutes.
+func (s *Source) nearStarts(logs map[string]*log) map[string][]bool {
+	near := make(map[string][]bool, len(logs))
+	for name, l := range logs {
+		if t := s.topics[name]; !t.startsAt.IsZero() && time.Since(t.startsAt) < startsEvery {
+			near[name] = make([]bool, len(l.partitions))
+		}
+	}
+	for _, g := range s.groups {
+		for _, name := range g.topics() {
+			wanted := near[name]
+			if wanted == nil {
+				continue
+			}
+			committed := make([]bool, len(wanted))
+			t := s.topics[name]
+			ends := t.history.Ends()
+			for _, c := range g.committed.Topics[name] {
+				i := int(c.Partition)
+				if i < 0 || i >= len(wanted) || i >= len(ends) {
+					continue
+				}
+				held := ends[i] - t.starts[i]
+				committed[i] = c.At >= 0 && (c.At >= ends[i] || c.At-t.starts[i] > held/10)
+			}
+			for i := range wanted {
+				wanted[i] = wanted[i] || !committed[i]
+			}
+		}
+	}
+	return near
+}
+
+// readCommitted returns the topics of groups that read only what is committed.
+func (s *Source) readCommitted() map[string]bool {
+	all := make(map[string]bool)
+	for _, g := range s.groups {
+		if g.ReadCommitted {
+			for _, name := range g.topics() {
+				all[name] = true
+			}
+		}
+	}
+	return all
+}
+
+// topic takes stock of one topic's log.
+func (c *collection) topic(name string) {
+	l, t := c.logs[name], c.source.topics[name]
+	if l.err != nil {
+		c.miss("topic "+name, l.err)
+		return
+	}
+	failed := make(map[int32]error)
+	ends := make([]int64, len(l.partitions))
+	for i, e := range l.partitions {
+		ends[i] = e.end
+		if e.err != nil {
+			failed[int32(i)] = e.err
+		}
+	}
+	c.missPartitions(name, "", failed)
+	if t.compacted != nil {
+		c.addFlag(t.key.WithMetric(topicCompacted), *t.compacted)
+	}
+	if len(failed) > 0 {
+		return
+	}
+	for i, end := range t.history.Observe(c.at, l.id, ends) {
+		l.partitions[i].end = end
+	}
+	if l.rates = t.history.Rates(); l.rates != nil {
+		c.add(t.key.WithMetric(produceRate), total(l.rates))
+	}
+}
+
+func total(values []float64) float64 {
+	var sum float64
+	for _, v := range values {
+		sum += v
+	}
+	return sum
+}
+
+// countOld asks how many of the messages that groups have still to read are older than their SLO: of the partitions with
+// lag, which offset the first message has that is not.
+func (s *Source) countOld(ctx context.Context, c *collection) {
+	bySLO := make(map[time.Duration][]*view)
+	for _, g := range s.groups {
+		for _, v := range g.views {
+			if g.SLO > 0 && v.complete {
+				bySLO[g.SLO] = append(bySLO[g.SLO], v)
+			}
+		}
+	}
+	for slo, views := range bySLO {
+		want := make(map[string]map[int]bool)
+		for _, v := range views {
+			for i, o := range v.offsets {
+				if o.Lag() > 0 {
+					if want[v.topic] == nil {
+						want[v.topic] = make(map[int]bool)
+					}
+					want[v.topic][i] = true
+				}
+			}
+		}
+		found := s.brokers.Offsets(ctx, c.leaders, brokers.Query{
+			Timestamp: brokers.Millis(c.at.Add(-slo)), Want: func(name string, i int) bool { return want[name][i] },
+		})
+		for _, v := range views {
+			v.countOld(c, found[v.topic])
 		}
 	}
 }

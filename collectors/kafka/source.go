@@ -1,8 +1,10 @@
-// Package kafka collects the lag of consumer groups and how fast it grows, straight from the brokers.
+// Package kafka collects the lag of consumer groups, how fast it grows and what it would take to keep up, straight from
+// the brokers.
 //
 // The definitions are those of a monitoring client that must never be wrong in the dangerous direction: the commits
 // are read before the ends of the logs, so that lag errs high by less than one reading's messages and is never
-// negative; a partition that could not be read makes the sums of its topic unknown, not smaller.
+// negative; a partition that could not be read makes the sums of its topic unknown, not smaller, and a topic those of its
+// group.
 package kafka
 
 import (
@@ -16,69 +18,81 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/foresail/foresail/collectors/kafka/brokers"
+	"github.com/foresail/foresail/collectors/kafka/connect"
+	"github.com/foresail/foresail/collectors/kafka/lag"
 	"github.com/foresail/foresail/forecast/series"
-)
-
-// The metrics, in messages, messages per second and ratios; all carry the label cluster.
-const (
-	lagSum         = "kafka_consumergroup_lag_sum"
-	growth         = "kafka_consumergroup_lag_growth_messages_per_second"
-	growthPositive = "kafka_consumergroup_lag_growth_positive_messages_per_second"
-	consumeRate    = "kafka_consumergroup_consume_messages_per_second"
-	coverage       = "kafka_consumergroup_coverage_ratio"
-	produceRate    = "kafka_topic_produce_messages_per_second"
 )
 
 // Options are what a source is made of.
 type Options struct {
 	// Config must be valid.
 	Config Config
-	// Dial opens connections; nil means a net.Dialer.
+	// Dial opens connections, which are then encrypted as Config says; nil means a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
+
+const (
+	// describeEvery is how often brokers are asked who is in the groups, compactedEvery how often which topics are compacted.
+	describeEvery, compactedEvery = 30 * time.Second, 10 * time.Minute
+	// startsEvery is how often the starts of all logs are read. Those that matter at the moment are read each time.
+	startsEvery = 5 * time.Minute
+	// describedFor is how long a description stands for the present.
+	describedFor = 75 * time.Second
+)
 
 // Source collects from one cluster. Its methods must not be called at once.
 type Source struct {
 	cluster  string
-	groups   []Group
+	interval time.Duration
 	client   *kgo.Client
-	progress map[groupTopic]*progress
-	produced map[string]*production
-	// coordinators holds the broker that answers for a group.
-	coordinators map[string]int32
+	brokers  *brokers.Client
+	groups   []*group
+	topics   map[string]*topic
+	cycle    int
+	// kinds are the kinds of the cluster's groups, as last listed, and listing why they are not complete.
+	kinds   map[string]string
+	listing error
 }
 
-// groupTopic is one tracked group, by its label, on one topic.
-type groupTopic struct{ group, topic string }
+// topic is what is remembered of a topic.
+type topic struct {
+	key       series.Key
+	history   lag.History
+	id        lag.TopicID
+	starts    []int64 // by partition, as last read
+	startsAt  time.Time
+	compacted *bool
+}
 
 // New returns a source. It does not connect: brokers that are away make collections fail, not New.
 func New(opts Options) (*Source, error) {
+	c := opts.Config
 	// A broker from which nothing comes back is given up so early that calls that were left behind have ended before the
 	// next collection.
-	wait := max(opts.Config.Interval/5, time.Second)
+	wait := max(c.Interval/5, time.Second)
 	if opts.Dial == nil {
 		opts.Dial = (&net.Dialer{Timeout: wait}).DialContext
 	}
 	client, err := kgo.NewClient(
-		kgo.SeedBrokers(opts.Config.Brokers...),
-		kgo.Dialer(opts.Dial),
+		kgo.SeedBrokers(c.Brokers...),
+		kgo.Dialer(c.TLS.Over(connect.Dial(opts.Dial), wait)),
+		kgo.SASL(c.SASL.Mechanisms()...),
 		kgo.ClientID("foresail"),
 		kgo.DisableClientMetrics(),
 		kgo.RequestRetries(2),
 		kgo.RequestTimeoutOverhead(wait),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a client for Kafka cluster %q: %w", opts.Config.Name, err)
+		return nil, fmt.Errorf("cannot make a client for Kafka cluster %q: %w", c.Name, err)
 	}
-	return &Source{
-		cluster:  opts.Config.Name,
-		groups:   slices.Clone(opts.Config.Groups),
-		client:   client,
-		progress: make(map[groupTopic]*progress),
-		produced: make(map[string]*production),
-
-		coordinators: make(map[string]int32),
-	}, nil
+	s := &Source{
+		cluster: c.Name, interval: c.Interval, client: client, brokers: brokers.New(client), topics: make(map[string]*topic),
+	}
+	for _, g := range c.Groups {
+		s.groups = append(s.groups, newGroup(c.Name, g))
+	}
+	return s, nil
 }
 
 // Close closes the connections to the brokers.
@@ -90,178 +104,159 @@ func (s *Source) Close() error {
 // Collect reads the commits of the tracked groups and then the logs of their topics. What could not be read is named
 // in the error, one collectors.Missing each.
 func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
+	described := s.describe(ctx)
 	committed := s.fetchCommits(ctx)
-	topics := s.topics(committed)
-	logs, at := s.fetchLogs(ctx, topics)
-	c := &collection{source: s, at: at, logs: logs, seen: make(map[groupTopic]bool)}
-	for _, topic := range topics {
-		c.topic(topic)
+	for _, g := range s.groups {
+		g.committed = s.explain(g, committed[g.id])
+	}
+	names := s.topicNames()
+	c := &collection{source: s}
+	c.logs, c.leaders = s.fetchLogs(ctx, names)
+	c.at = time.Now()
+	c.enter(described())
+	for _, name := range names {
+		c.topic(name)
 	}
 	for _, g := range s.groups {
-		c.group(g, committed[g.Group])
+		c.group(g)
 	}
-	maps.DeleteFunc(s.progress, func(k groupTopic, _ *progress) bool { return !c.seen[k] })
-	maps.DeleteFunc(s.produced, func(topic string, _ *production) bool { return !slices.Contains(topics, topic) })
+	s.countOld(ctx, c)
+	for _, g := range s.groups {
+		c.tell(g)
+	}
+	maps.DeleteFunc(s.topics, func(name string, _ *topic) bool { _, known := c.logs[name]; return !known })
+	s.cycle++
+	if errors.Is(ctx.Err(), context.Canceled) {
+		c.points = nil // What is left is only what was known before.
+	}
 	return c.points, errors.Join(c.errs...)
 }
 
-// topics returns the topics of all groups, sorted.
-func (s *Source) topics(committed map[string]commits) []string {
+// due tells whether something that is done every so often is to be done in this cycle.
+func (s *Source) due(every time.Duration) bool {
+	return s.cycle%max(1, int((every+s.interval/2)/s.interval)) == 0
+}
+
+// news is what is found out about groups and topics beside their offsets.
+type news struct {
+	kinds        map[string]string
+	listing      error
+	descriptions map[string]brokers.Description
+	compacted    map[string]bool
+}
+
+// describe begins to ask who is in the groups, when that is due, and returns a function that waits for the answer. It goes on while
+// offsets are read, except the first time: then the kinds of the groups must be known before.
+func (s *Source) describe(ctx context.Context) (wait func() *news) {
+	if !s.due(describeEvery) && s.listing == nil {
+		return func() *news { return nil }
+	}
+	var topics []string
+	if s.due(compactedEvery) {
+		topics = slices.Collect(maps.Keys(s.topics))
+	}
+	tracked := make(map[string]bool, len(s.groups))
+	for _, g := range s.groups {
+		tracked[g.id] = true
+	}
+	n := &news{}
+	if s.kinds == nil {
+		bounded, cancel := brokers.Share(ctx, 4)
+		n.kinds, n.listing = s.brokers.Kinds(bounded)
+		cancel()
+		s.enter(&news{kinds: n.kinds, listing: n.listing})
+	}
+	done := make(chan *news, 1)
+	go func() {
+		bounded, cancel := brokers.Share(ctx, 2)
+		defer cancel()
+		if n.kinds == nil {
+			n.kinds, n.listing = s.brokers.Kinds(bounded)
+		}
+		mine := maps.Clone(n.kinds)
+		maps.DeleteFunc(mine, func(group, _ string) bool { return !tracked[group] })
+		n.descriptions = s.brokers.Describe(bounded, mine)
+		if len(topics) > 0 {
+			n.compacted = s.brokers.Compacted(bounded, topics)
+		}
+		done <- n
+	}()
+	return func() *news { return <-done }
+}
+
+// enter enters news of this collection, nil where it asked for none.
+func (c *collection) enter(n *news) {
+	if n == nil {
+		return
+	}
+	c.described = true
+	if n.listing != nil {
+		c.miss("the list of groups", n.listing)
+	}
+	c.source.enter(n)
+}
+
+// enter remembers news. A list of groups that is not complete adds to what is known, and takes nothing away.
+func (s *Source) enter(n *news) {
+	s.listing = n.listing
+	if s.kinds == nil || n.listing == nil {
+		s.kinds = make(map[string]string, len(s.groups))
+	}
+	now := time.Now()
+	for _, g := range s.groups {
+		if kind, there := n.kinds[g.id]; there {
+			s.kinds[g.id] = kind
+		}
+		if d, there := n.descriptions[g.id]; there {
+			g.describe(now, d)
+		}
+	}
+	for name, compacted := range n.compacted {
+		if t := s.topics[name]; t != nil {
+			t.compacted = &compacted
+		}
+	}
+}
+
+// fetchCommits asks for the commits of every tracked group.
+func (s *Source) fetchCommits(ctx context.Context) map[string]brokers.Commits {
+	ctx, cancel := brokers.Share(ctx, 2)
+	defer cancel()
+	refs := make([]brokers.Ref, len(s.groups))
+	for i, g := range s.groups {
+		refs[i] = brokers.Ref{Group: g.id, Share: s.kinds[g.id] == brokers.ShareGroup}
+	}
+	return s.brokers.Commits(ctx, refs)
+}
+
+// explain tells why a group has no commits: brokers answer alike for a group that has not committed, one that does not
+// exist, and one that this client may not see.
+func (s *Source) explain(g *group, c brokers.Commits) brokers.Commits {
+	if !errors.Is(c.Err, errGroupNotFound) && (c.Err != nil || len(c.Topics) > 0) {
+		return c
+	}
+	_, exists := s.kinds[g.id]
+	switch {
+	case exists || g.BootstrapMin > 0:
+		c = brokers.Commits{}
+	case s.listing != nil:
+		return brokers.Commits{Err: s.listing}
+	default:
+		return brokers.Commits{Err: errNoSuchGroup}
+	}
+	if len(g.Topics) == 0 && len(g.parts) == 0 {
+		c.Err = errNoTopics
+	}
+	return c
+}
+
+// topicNames returns the topics of all groups, sorted.
+func (s *Source) topicNames() []string {
 	all := make(map[string]bool)
 	for _, g := range s.groups {
-		for _, topic := range s.topicsOf(g, committed[g.Group]) {
-			all[topic] = true
+		for _, name := range g.topics() {
+			all[name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(all))
-}
-
-// topicsOf returns a group's topics: those that the configuration names, else those that it has committed to, else,
-// where that is not known, those that it had.
-func (s *Source) topicsOf(g Group, c commits) []string {
-	if len(g.Topics) > 0 {
-		return g.Topics
-	}
-	if c.err == nil {
-		return slices.Sorted(maps.Keys(c.topics))
-	}
-	var had []string
-	for k := range s.progress {
-		if k.group == g.label() {
-			had = append(had, k.topic)
-		}
-	}
-	slices.Sort(had)
-	return had
-}
-
-// collection is one collection under way: what has been found and what is missing.
-type collection struct {
-	source *Source
-	at     time.Time
-	logs   map[string]log
-	points []series.Point
-	errs   []error
-	seen   map[groupTopic]bool
-}
-
-func (c *collection) add(metric string, value float64, labels ...series.Label) {
-	key := series.NewKey(metric, append(labels, series.Label{Name: "cluster", Value: c.source.cluster})...)
-	c.points = append(c.points, series.Point{Key: key, Sample: series.Sample{Time: c.at, Value: value}})
-}
-
-func (c *collection) miss(what string, err error) {
-	c.errs = append(c.errs, missing(what, err))
-}
-
-// topic takes stock of one topic's log.
-func (c *collection) topic(topic string) {
-	l := c.logs[topic]
-	if l.err != nil {
-		c.miss("topic "+topic, l.err)
-		return
-	}
-	failed := make(map[int32]error)
-	for partition, e := range l.partitions {
-		if e.err != nil {
-			failed[partition] = e.err
-		}
-	}
-	c.missPartitions(topic, "", failed)
-	ends, complete := l.ends()
-	if !complete {
-		return
-	}
-	p := c.source.produced[topic]
-	if p == nil {
-		p = &production{}
-		c.source.produced[topic] = p
-	}
-	p.observe(c.at, l.id, ends)
-	if rate, ok := p.rate(); ok {
-		c.add(produceRate, rate, series.Label{Name: "topic", Value: topic})
-	}
-}
-
-// missPartitions names partitions that could not be read, those with the same error together.
-func (c *collection) missPartitions(topic, prefix string, failed map[int32]error) {
-	byText := make(map[string][]int32)
-	for partition, err := range failed {
-		byText[err.Error()] = append(byText[err.Error()], partition)
-	}
-	for _, text := range slices.Sorted(maps.Keys(byText)) {
-		partitions := byText[text]
-		c.miss(prefix+partitionsOf(topic, partitions), failed[partitions[0]])
-	}
-}
-
-// group takes stock of one group.
-func (c *collection) group(g Group, committed commits) {
-	if committed.err == nil && len(g.Topics) == 0 && len(committed.topics) == 0 {
-		committed.err = errNoTopics
-	}
-	if committed.err != nil {
-		c.miss("the commits of group "+g.Group, committed.err)
-	}
-	for _, topic := range c.source.topicsOf(g, committed) {
-		c.seen[groupTopic{g.label(), topic}] = true
-		if l := c.logs[topic]; l.err == nil && len(l.partitions) > 0 {
-			c.groupTopic(g, topic, l, committed)
-		}
-	}
-}
-
-// groupTopic takes stock of one group on one topic.
-func (c *collection) groupTopic(g Group, topic string, l log, committed commits) {
-	key := groupTopic{g.label(), topic}
-	p := c.source.progress[key]
-	if p == nil {
-		p = &progress{}
-		c.source.progress[key] = p
-	}
-	labels := []series.Label{{Name: "consumergroup", Value: g.label()}, {Name: "topic", Value: topic}}
-	partitions := c.partitions(g, topic, l, committed, p)
-	c.add(coverage, float64(len(partitions))/float64(len(l.partitions)), labels...)
-	if len(partitions) < len(l.partitions) {
-		return
-	}
-	p.observe(c.at, l.id, partitions)
-	c.add(lagSum, float64(sumLag(partitions)), labels...)
-	if v, ok := p.growth(); ok {
-		c.add(growth, v, labels...)
-		c.add(growthPositive, max(0, v), labels...)
-	}
-	if v, ok := p.consumeRate(); ok {
-		c.add(consumeRate, v, labels...)
-	}
-}
-
-// partitions returns the offsets of those partitions that are known, and names those whose log is known and whose
-// commit is not.
-func (c *collection) partitions(g Group, topic string, l log, committed commits, p *progress) map[int32]offsets {
-	known := make(map[int32]offsets, len(l.partitions))
-	if committed.err != nil {
-		return known
-	}
-	failed := make(map[int32]error)
-	for partition, e := range l.partitions {
-		if e.err != nil {
-			continue
-		}
-		own, has := committed.topics[topic][partition]
-		if !has {
-			own.at = noCommit
-		}
-		o := offsets{start: e.start, end: e.end, commit: own.at}
-		if own.err == nil {
-			own.err = p.admit(l.id, partition, o)
-		}
-		if own.err != nil {
-			failed[partition] = own.err
-			continue
-		}
-		known[partition] = o
-	}
-	c.missPartitions(topic, "the commits of group "+g.Group+" on ", failed)
-	return known
 }

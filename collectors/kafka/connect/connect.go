@@ -1,0 +1,107 @@
+// Package connect says how to reach a Kafka cluster: TLS and SASL, with files that may be replaced at any time.
+package connect
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+// TLS is how connections are encrypted. All files are PEM and are read anew for each connection, so that certificates can
+// be replaced while Foresail runs.
+type TLS struct {
+	// CA is the file with the certificates that the brokers' are signed by; those of the system by default.
+	CA string `yaml:"ca"`
+	// Cert and Key are the files of the certificate that this client shows, for brokers that ask for one.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// ServerName is the name that the brokers' certificates must have; by default that of the address dialled.
+	ServerName string `yaml:"serverName"`
+}
+
+// Validate reports what does not make sense.
+func (t *TLS) Validate(report func(field, problem string)) {
+	switch {
+	case t.Cert != "" && t.Key == "":
+		report("key", "name the file of the certificate's key, too")
+	case t.Key != "" && t.Cert == "":
+		report("cert", "name the file of the key's certificate, too")
+	}
+}
+
+// config returns the TLS configuration for a broker, from the files as they are now.
+func (t *TLS) config(host string) (*tls.Config, error) {
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if t.ServerName != "" {
+		c.ServerName = t.ServerName
+	}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the CA: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("cannot read the CA: %s holds no PEM certificate", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the client certificate: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// Dial opens a connection.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Over returns a Dial that opens connections by dial and encrypts them; dial itself for a nil TLS. The handshake takes at
+// most as long as the timeout.
+func (t *TLS) Over(dial Dial, timeout time.Duration) Dial {
+	if t == nil {
+		return dial
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, fmt.Errorf("cannot connect to %q: %w", address, err)
+		}
+		config, err := t.config(host)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		conn := tls.Client(plain, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("cannot agree on TLS with %s: %w", address, err), plain.Close())
+		}
+		return conn, nil
+	}
+}
+
+// secret reads a file that holds one secret, without the white space around it.
+func secret(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the secret: %w", err)
+	}
+	text := strings.TrimSpace(string(data))
+	if text == "" {
+		return "", fmt.Errorf("cannot read the secret: %s is empty", path)
+	}
+	return text, nil
+}
