@@ -689,7 +689,7 @@ func TestConfig(t *testing.T) {
 			Group: "i", NoCommit: "newest", BootstrapMin: -1, TailSlack: -1, AcceptableLag: -1, Capacity: math.NaN(), SLO: -1,
 			DrainWithin: time.Millisecond, ConsumersPerPod: -1,
 		}, {Group: "j", BootstrapMin: 1}},
-		TLS: &connect.TLS{Cert: "a.pem"}, SASL: &connect.SASL{Mechanism: "GSSAPI"},
+		TLS: &connect.TLS{CertFile: "a.pem"}, SASL: &connect.SASL{Mechanism: "GSSAPI"},
 	}
 	bad.Default()
 	bad.Validate(report)
@@ -701,7 +701,7 @@ func TestConfig(t *testing.T) {
 		`brokers[0]: "kafka" is not host:port`,
 		`brokers[1]: "kafka:0" is not host:port`,
 		`brokers[2]: ":9092" is not host:port`,
-		`tls.key: name the file of the certificate's key, too`,
+		`tls.keyFile: name the file of the certificate's key, too`,
 		`sasl.mechanism: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER and AWS_MSK_IAM`,
 		`groups[0].group: name the consumer group's id`,
 		`groups[1].alias: "-a" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`,

@@ -16,11 +16,11 @@ import (
 // TLS is how connections are encrypted. All files are PEM and are read anew for each connection, so that certificates can
 // be replaced while Foresail runs.
 type TLS struct {
-	// CA is the file with the certificates that the brokers' are signed by; those of the system by default.
-	CA string `yaml:"ca"`
-	// Cert and Key are the files of the certificate that this client shows, for brokers that ask for one.
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	// CAFile is the file with the certificates that the brokers' are signed by; those of the system by default.
+	CAFile string `yaml:"caFile"`
+	// CertFile and KeyFile are the files of the certificate that this client shows, for brokers that ask for one.
+	CertFile string `yaml:"certFile"`
+	KeyFile  string `yaml:"keyFile"`
 	// ServerName is the name that the brokers' certificates must have; by default that of the address dialled.
 	ServerName string `yaml:"serverName"`
 }
@@ -28,10 +28,10 @@ type TLS struct {
 // Validate reports what does not make sense.
 func (t *TLS) Validate(report func(field, problem string)) {
 	switch {
-	case t.Cert != "" && t.Key == "":
-		report("key", "name the file of the certificate's key, too")
-	case t.Key != "" && t.Cert == "":
-		report("cert", "name the file of the key's certificate, too")
+	case t.CertFile != "" && t.KeyFile == "":
+		report("keyFile", "name the file of the certificate's key, too")
+	case t.KeyFile != "" && t.CertFile == "":
+		report("certFile", "name the file of the key's certificate, too")
 	}
 }
 
@@ -41,18 +41,18 @@ func (t *TLS) config(host string) (*tls.Config, error) {
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName
 	}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the CA: %w", err)
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("cannot read the CA: %s holds no PEM certificate", t.CA)
+			return nil, fmt.Errorf("cannot read the CA: %s holds no PEM certificate", t.CAFile)
 		}
 	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the client certificate: %w", err)
 		}

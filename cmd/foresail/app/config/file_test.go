@@ -17,6 +17,7 @@ import (
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/collectors/kafka"
+	"github.com/foresail/foresail/collectors/kafka/connect"
 	"github.com/foresail/foresail/collectors/nodemem"
 	"github.com/foresail/foresail/collectors/rpc"
 	"github.com/foresail/foresail/forecast"
@@ -90,6 +91,25 @@ var bad = map[string][]string{
 	"web_listen":                     {`:1: web.listen: "8080" is not host:port: write it as in ":8080", or "" for no port`},
 	"kafka_name_twice":               {`:4: collectors.kafka[1].name: "orders" is the name of kafka[0] too: rename one of them`},
 	"kafka_broker":                   {`:4: collectors.kafka[0].brokers[0]: "kafka" is not host:port`},
+	"kafka_group_missing":            {`:5: collectors.kafka[0].groups[0].group: name the consumer group's id`},
+	"kafka_no_groups":                {`:5: collectors.kafka[0].groups: name at least one consumer group`},
+	"kafka_alias":                    {`:5: collectors.kafka[0].groups[0].alias: "a:b" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`},
+	"kafka_alias_taken":              {`:5: collectors.kafka[0].groups[1]: is called "a" like groups[0]: give one of them another alias`},
+	"kafka_topic_twice":              {`:5: collectors.kafka[0].groups[0].topics[1]: "t" is named twice`},
+	"kafka_no_commit":                {`:5: collectors.kafka[0].groups[0].noCommit: "newest" is none of earliest, latest, ignore`},
+	"kafka_bootstrap":                {`:5: collectors.kafka[0].groups[0].bootstrapMin: name the group's topics: before its first commit nothing else tells what it reads`},
+	"kafka_negative":                 {`:5: collectors.kafka[0].groups[0].tailSlack: must not be negative`},
+	"kafka_drain_within":             {`:5: collectors.kafka[0].groups[0].drainWithin: 5ms is too short: use 1s or more`},
+	"kafka_consumers_per_pod":        {`:5: collectors.kafka[0].groups[0].consumersPerPod: -2 is not possible: use 1 or more`},
+	"kafka_interval":                 {`:6: collectors.kafka[0].interval: 10ms is too short: use 1s or more`},
+	"kafka_tls":                      {`:6: collectors.kafka[0].tls.keyFile: name the file of the certificate's key, too`},
+	"kafka_tls_cert":                 {`:6: collectors.kafka[0].tls.certFile: name the file of the key's certificate, too`},
+	"kafka_sasl":                     {`:6: collectors.kafka[0].sasl.mechanism: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER and AWS_MSK_IAM`},
+	"kafka_sasl_password":            {`:6: collectors.kafka[0].sasl.passwordFile: missing: PLAIN needs it`},
+	"kafka_sasl_no_use":              {`:6: collectors.kafka[0].sasl.username: AWS_MSK_IAM has no use for it: leave it out`},
+	"kafka_sasl_token":               {`:6: collectors.kafka[0].sasl.tokenFile: name a file that holds the token, or a tokenURL to get it from`},
+	"kafka_sasl_token_twice":         {`:6: collectors.kafka[0].sasl.tokenURL: there is a tokenFile already: leave one of them out`},
+	"kafka_sasl_token_url":           {`:6: collectors.kafka[0].sasl.tokenURL: "b" is not an http or https URL`},
 	"grpc_name_twice":                {`:5: collectors.grpc[1].name: "shop" is the name of grpc[0] too: rename one of them`},
 	"grpc_target":                    {`:4: collectors.grpc[0].targets[0].url: "10.0.0.7:9090" is not an address like http://host:port/metrics`},
 	"node_memory":                    {`:2: collectors.nodeMemory.proc: "proc" is not an absolute path`},
@@ -201,7 +221,29 @@ func TestLoadGoodFile(t *testing.T) {
 		Collectors: Collectors{
 			Kafka: []kafka.Config{{
 				Name: "orders", Brokers: []string{"kafka-0:9092", "[2001:db8::1]:9092"}, Interval: 10 * time.Second,
-				Groups: []kafka.Group{{Alias: "invoicing", Group: "invoicing:v2", Topics: []string{"orders", "refunds"}}, {Group: "on"}},
+				Groups: []kafka.Group{
+					{Alias: "invoicing", Group: "invoicing:v2", Topics: []string{"orders", "refunds"}, NoCommit: "earliest", DrainWithin: 5 * time.Minute, ConsumersPerPod: 1},
+					{Group: "on", NoCommit: "earliest", DrainWithin: 5 * time.Minute, ConsumersPerPod: 1},
+				},
+				TLS: &connect.TLS{CAFile: "/etc/kafka/ca.pem", CertFile: "/etc/kafka/cert.pem", KeyFile: "/etc/kafka/key.pem", ServerName: "kafka"},
+			}, {
+				Name: "payments", Brokers: []string{"payments:9093"}, Interval: 15 * time.Second, TLS: &connect.TLS{},
+				SASL: &connect.SASL{Mechanism: "SCRAM-SHA-512", Username: "foresail", PasswordFile: "/etc/kafka/password"},
+				Groups: []kafka.Group{{
+					Group: "billing", Topics: []string{"bills"}, NoCommit: "latest", BootstrapMin: 10, ReadCommitted: true, TailSlack: 2,
+					AcceptableLag: 100, DrainWithin: 10 * time.Minute, Capacity: 12.5, ConsumersPerPod: 3, SLO: 90 * time.Second, Partitions: true,
+				}},
+			}, {
+				Name: "shipping", Brokers: []string{"shipping:9093"}, Interval: 15 * time.Second,
+				SASL:   &connect.SASL{Mechanism: "OAUTHBEARER", TokenFile: "/var/run/secrets/token"},
+				Groups: []kafka.Group{{Group: "labels", NoCommit: "ignore", DrainWithin: 5 * time.Minute, ConsumersPerPod: 1}},
+			}, {
+				Name: "returns", Brokers: []string{"returns:9093"}, Interval: 15 * time.Second,
+				SASL: &connect.SASL{
+					Mechanism: "OAUTHBEARER", TokenURL: "https://login.example.com/token", ClientID: "foresail",
+					ClientSecretFile: "/etc/kafka/secret", Scopes: []string{"kafka"},
+				},
+				Groups: []kafka.Group{{Group: "labels", NoCommit: "earliest", DrainWithin: 5 * time.Minute, ConsumersPerPod: 1}},
 			}},
 			GRPC: []rpc.Config{{
 				Name: "checkout", Interval: 5 * time.Second, ConcurrencyLimit: 16,
