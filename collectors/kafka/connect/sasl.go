@@ -151,8 +151,7 @@ func (s *SASL) bearer() func(context.Context) (oauth.Auth, error) {
 		c := clientcredentials.Config{TokenURL: s.TokenURL, ClientID: s.ClientID, ClientSecret: clientSecret, Scopes: s.Scopes}
 		token, err := c.Token(ctx)
 		if err != nil {
-			var refused *oauth2.RetrieveError
-			if errors.As(err, &refused) { // its text holds the whole answer
+			if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok { // its text holds the whole answer
 				err = fmt.Errorf("%s: %s", strings.TrimSpace(refused.Response.Status), refused.ErrorCode)
 			}
 			return oauth.Auth{}, fmt.Errorf("cannot get a token from %s: %w", s.TokenURL, err)
