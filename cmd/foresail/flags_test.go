@@ -208,6 +208,28 @@ func TestFlagsOfPrometheusAdapterAreAccepted(t *testing.T) {
 	}
 }
 
+// The address of the web port is that of the flag, then that of the file, then :8080; none is no port.
+func TestWebListen(t *testing.T) {
+	server := "--prometheus-url=http://p:9090"
+	bare, own := write(t, "metrics: []\n"), write(t, "web: {listen: \":1\"}\n")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--config", bare}, ":8080"},
+		{[]string{"--config", own}, ":1"},
+		{[]string{"--config", own, "--web-listen", "127.0.0.1:2"}, "127.0.0.1:2"},
+		{[]string{"--config", own, "--web-listen", "none"}, ""},
+		{[]string{"--config", own, "--web-listen="}, ""},
+		{[]string{"--config", write(t, "web: {listen: none}\n")}, ""},
+	} {
+		file, err := parsed(t, append(c.args, server)...).load()
+		if err != nil || file.Web.Listen != c.want {
+			t.Errorf("%v: %+v, %v, want %q", c.args, file, err, c.want)
+		}
+	}
+}
+
 // What cannot work says which flag it is, before anything starts.
 func TestMistakesInFlags(t *testing.T) {
 	rules := write(t, "rules: [{seriesQuery: a, resources: {template: <<.Resource>>}, metricsQuery: 'sum(<<.Series>>) by (<<.GroupBy>>)'}]\n")
@@ -225,6 +247,7 @@ func TestMistakesInFlags(t *testing.T) {
 		{[]string{"--config", rules, "--prometheus-url", "https://p", "--prometheus-client-tls-key-file", "k"}, "go together"},
 		{[]string{"--config", rules, "--prometheus-url", "http://p", "--prometheus-auth-config", "/does/not/exist"}, "--prometheus-auth-config"},
 		{[]string{"--config", rules, "--prometheus-url", "http://p", "--prometheus-auth-incluster"}, "--prometheus-auth-incluster"},
+		{[]string{"--config", rules, "--web-listen", "8080"}, "\"8080\" is not host:port"},
 		{[]string{"--config", rules, "--prometheus-url", "http://p", "--metrics-max-age", "1m"}, "--metrics-max-age is 1m0s"},
 		{[]string{"--config", rules, "--prometheus-url", "http://p", "--metrics-max-age", "-1m"}, "--metrics-max-age is -1m0s"},
 		{[]string{"--config", rules, "--prometheus-url", "http://p", "--discovery-interval", "0"}, "--discovery-interval is 0s"},

@@ -30,6 +30,7 @@ type serveFlags struct {
 	maxAge       time.Duration
 	discovery    time.Duration
 	disableHTTP2 bool
+	web          webFlag
 	prometheus   prometheusFlags
 	cluster      *apiserver.Flags
 }
@@ -46,7 +47,28 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 		"how old the last sample of a series may be that makes a metric; 0 means the relist interval")
 	fs.DurationVar(&f.discovery, "discovery-interval", 10*time.Minute,
 		"how often the cluster's resources are asked for; they are also when an unknown one is met")
+	fs.Var(&f.web, "web-listen", "where /metrics and the embedded store's Prometheus API listen, plain HTTP, in place of the config's web.listen "+
+		"(which is :8080 where it is not set); none means no such port")
 	fs.BoolVar(&f.disableHTTP2, "disable-http2", false, "serve HTTP/1.1 only")
+}
+
+// webFlag is web.listen as a flag, which has precedence where it is set.
+type webFlag struct {
+	config.Web
+	set bool
+}
+
+// String implements pflag.Value.
+func (w *webFlag) String() string { return w.Listen }
+
+// Type implements pflag.Value.
+func (w *webFlag) Type() string { return "host:port" }
+
+// Set implements pflag.Value.
+func (w *webFlag) Set(text string) (err error) {
+	w.Listen, w.set = text, true
+	w.Validate(func(_, problem string) { err = errors.New(problem) })
+	return err
 }
 
 // load reads the config file for the flags as they are.
@@ -58,6 +80,9 @@ func (f *serveFlags) load() (*config.File, error) {
 	file, err := config.Load(f.path, fallback...)
 	if err != nil {
 		return nil, err
+	}
+	if f.web.set {
+		file.Web = f.web.Web
 	}
 	c := &file.Collectors
 	rules := len(file.Custom) + len(file.External)

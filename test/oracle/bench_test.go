@@ -78,7 +78,7 @@ func (b *bench) startBoth(file, verb string) (theirs, ours *adapter, err error) 
 		return nil, nil, err
 	}
 	if *foresail != "" {
-		if ours, err = b.startAdapter("foresail", b.backend, []string{*foresail, "serve"}, file, verb); err != nil {
+		if ours, err = b.startAdapter("foresail", b.backend, []string{*foresail, "serve", "--web-listen=none"}, file, verb); err != nil {
 			return nil, nil, errors.Join(err, theirs.close())
 		}
 	}

@@ -50,7 +50,7 @@ type Backend struct {
 
 // Web is the plain HTTP port: /metrics, /-/healthy, /-/ready and, where the embedded store is used, its /api/v1.
 type Web struct {
-	// Listen is host:port. Default :8080; empty text means no such port.
+	// Listen is host:port. Default :8080; empty text and none mean no such port.
 	Listen string `yaml:"listen"`
 }
 
@@ -148,7 +148,7 @@ func (f *File) validate(report func(field, problem string)) {
 	}
 	known = append(known, rules.Backend{Name: StoreBackend})
 	f.Store.Validate(below(report, "store"))
-	f.Web.validate(below(report, "web"))
+	f.Web.Validate(below(report, "web"))
 	f.Limits.Validate(below(report, "limits"))
 	f.enforce()
 	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
@@ -173,7 +173,11 @@ func (f *File) enforce() {
 	}
 }
 
-func (w *Web) validate(report func(field, problem string)) {
+// Validate reports an address that cannot be listened on.
+func (w *Web) Validate(report func(field, problem string)) {
+	if w.Listen == "none" {
+		w.Listen = ""
+	}
 	if w.Listen == "" {
 		return
 	}
