@@ -73,10 +73,53 @@ func NewMapper(config *rest.Config, logger *slog.Logger) (*Mapper, error) {
 	return &Mapper{client: client, logger: logger}, nil
 }
 
-// NewStaticMapper returns a mapper of the resources that Kubernetes itself has, for where there is no cluster.
-func NewStaticMapper() *Mapper {
+// Custom is a resource that Kubernetes itself does not have, as a CustomResourceDefinition makes it.
+type Custom struct {
+	schema.GroupResource
+	Singular, Kind string
+	Namespaced     bool
+}
+
+// CustomByConvention returns the custom resource of a name in the plural: in namespaces, with a singular and a kind by
+// the rules of English.
+func CustomByConvention(r schema.GroupResource) Custom {
+	singular := strings.TrimSuffix(r.Resource, "s")
+	if stem, ok := strings.CutSuffix(r.Resource, "ies"); ok {
+		singular = stem + "y"
+	}
+	for _, ending := range []string{"sses", "xes", "ches", "shes"} {
+		if strings.HasSuffix(r.Resource, ending) {
+			singular = strings.TrimSuffix(r.Resource, "es")
+		}
+	}
+	kind := ""
+	if singular != "" {
+		kind = strings.ToUpper(singular[:1]) + singular[1:] // its humps are not known
+	}
+	return Custom{GroupResource: r, Singular: singular, Kind: kind, Namespaced: true}
+}
+
+// NewStaticMapper returns a mapper of the resources that Kubernetes itself has and of these, for where there is no
+// cluster.
+func NewStaticMapper(custom ...Custom) *Mapper {
+	groups := builtIn()
+	for _, c := range custom {
+		const version = "v1" // whichever: nothing asks for objects
+		g := &restmapper.APIGroupResources{VersionedResources: map[string][]metav1.APIResource{}}
+		if i := slices.IndexFunc(groups, func(g *restmapper.APIGroupResources) bool { return g.Group.Name == c.Group }); i >= 0 {
+			g = groups[i]
+		} else {
+			known := metav1.GroupVersionForDiscovery{GroupVersion: c.Group + "/" + version, Version: version}
+			g.Group = metav1.APIGroup{Name: c.Group, PreferredVersion: known, Versions: []metav1.GroupVersionForDiscovery{known}}
+			groups = append(groups, g)
+		}
+		in := g.Group.PreferredVersion.Version
+		g.VersionedResources[in] = append(g.VersionedResources[in], metav1.APIResource{
+			Name: c.Resource, SingularName: c.Singular, Kind: c.Kind, Namespaced: c.Namespaced,
+		})
+	}
 	m := &Mapper{}
-	m.known.Store(newResources(builtIn()))
+	m.known.Store(newResources(groups))
 	return m
 }
 

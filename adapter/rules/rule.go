@@ -143,6 +143,9 @@ func (c *check) backend(name string, known []Backend) (Backend, bool) {
 	return Backend{}, false
 }
 
+// Askable tells whether a metric's name can stand in the path of a request.
+func Askable(metric string) bool { return nameProblem(metric) == "" }
+
 // nameProblem says what keeps a name out of the API's paths, where the name is one segment, or "".
 func nameProblem(name string) string {
 	switch {

@@ -54,8 +54,8 @@ func run(ctx context.Context, args []string, stdout io.Writer, logs logs) int {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(serveCommand(logs), demoCommand(stdout, logs), checkCommand(stdout), compatCommand(stdout), explainCommand(stdout), backtestCommand(stdout, logs),
-		versionCommand(stdout))
+	root.AddCommand(serveCommand(logs), demoCommand(stdout, logs), checkCommand(os.Stdin, stdout), compatCommand(stdout), explainCommand(stdout),
+		backtestCommand(stdout, logs), versionCommand(stdout))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

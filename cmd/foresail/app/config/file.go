@@ -99,6 +99,12 @@ func Load(path string, fallback ...Backend) (*File, error) {
 
 // Parse is Load for a file that has been read; the name stands in its errors.
 func Parse(name string, data []byte, fallback ...Backend) (*File, error) {
+	f, _, err := Locate(name, data, fallback...)
+	return f, err
+}
+
+// Locate is Parse that also returns on which line each field stands.
+func Locate(name string, data []byte, fallback ...Backend) (*File, *Document, error) {
 	f := &File{Web: Web{Listen: ":8080"}}
 	doc, errs := Decode(name, data, f)
 	switch {
@@ -109,7 +115,7 @@ func Parse(name string, data []byte, fallback ...Backend) (*File, error) {
 			Problem: "there is a backend by --prometheus-url already: remove that flag or this list"})
 	}
 	if slices.ContainsFunc(errs, func(e Error) bool { return e.Field == "" }) {
-		return nil, errs // Not the file that was meant: what else is wrong with it says nothing.
+		return nil, doc, errs // Not the file that was meant: what else is wrong with it says nothing.
 	}
 	decoded := errs
 	f.validate(func(field, problem string) {
@@ -119,9 +125,9 @@ func Parse(name string, data []byte, fallback ...Backend) (*File, error) {
 	})
 	if len(errs) > 0 {
 		errs.sort()
-		return nil, errs
+		return nil, doc, errs
 	}
-	return f, nil
+	return f, doc, nil
 }
 
 // within tells whether a field is another one or below it.
