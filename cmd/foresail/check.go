@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/foresail/foresail/adapter/kube"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/lint"
 )
@@ -117,15 +116,15 @@ func addCustomFlag(fs *pflag.FlagSet, resources *[]string) {
 	fs.StringArrayVar(resources, "crd", nil, "a custom resource of the cluster, plural.group, as in rollouts.argoproj.io; may be repeated")
 }
 
-// customResources makes resources of their names by convention: namespaced, with a singular as in English.
-func customResources(names []string) ([]kube.Custom, error) {
-	var custom []kube.Custom
+// customResources are those of the flag.
+func customResources(names []string) ([]schema.GroupResource, error) {
+	var custom []schema.GroupResource
 	for _, name := range names {
 		r := schema.ParseGroupResource(name)
 		if r.Resource == "" || !strings.Contains(r.Group, ".") {
 			return nil, fmt.Errorf("--crd is %q: write it as plural.group, as in rollouts.argoproj.io", name)
 		}
-		custom = append(custom, kube.CustomByConvention(r))
+		custom = append(custom, r)
 	}
 	return custom, nil
 }

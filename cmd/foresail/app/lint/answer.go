@@ -123,7 +123,7 @@ func (a *asking) weighed(q question, o *offer, query rules.Query) {
 	case q.target.Type == autoscaling.ValueMetricType && (query.Total() || query.Counter() != ""):
 		a.find(Warning, path, "%s (%s) is a sum, and a target of type Value is for what becomes less as pods are added: "+
 			"the autoscaler would go on to maxReplicas; write AverageValue", q.metric.Name, o.field)
-	case q.target.Type == autoscaling.AverageValueMetricType && query.Mean() && !(q.resource.Resource == "pods" && !q.external):
+	case q.target.Type == autoscaling.AverageValueMetricType && query.Mean() && (q.external || q.resource.Resource != "pods"):
 		a.find(Warning, path, "%s (%s) is an average, a quantile or a ratio, and a target of type AverageValue divides it by the number of pods: "+
 			"write Value", q.metric.Name, o.field)
 	}

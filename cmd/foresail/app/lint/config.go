@@ -249,10 +249,8 @@ func overlap(a, b *offer) bool {
 }
 
 func describe(o *offer) string {
-	switch name := o.metric; {
-	case name == "":
+	if o.metric == "" {
 		return fmt.Sprintf("what it makes of %s for %s metrics", o.rule.Rule.SeriesQuery, o.what())
-	default:
-		return fmt.Sprintf("%s metric %q", o.what(), name)
 	}
+	return fmt.Sprintf("%s metric %q", o.what(), o.metric)
 }

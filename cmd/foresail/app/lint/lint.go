@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/foresail/foresail/adapter/kube"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
@@ -47,9 +49,9 @@ type Options struct {
 	// Name is the config file's, and Data its text.
 	Name string
 	Data []byte
-	// Manifests hold the autoscalers, and CustomResourceDefinitions that are known like Custom.
+	// Manifests hold the autoscalers, and definitions of custom resources. Custom are more of those.
 	Manifests []Manifest
-	Custom    []kube.Custom
+	Custom    []schema.GroupResource
 }
 
 // Manifest is the text of a file with Kubernetes objects.
@@ -66,7 +68,10 @@ func Check(o Options) ([]Finding, *config.File) {
 	if err != nil {
 		c.refused(o.Name, err)
 	} else {
-		custom := slices.Clone(o.Custom)
+		var custom []kube.Custom
+		for _, r := range o.Custom {
+			custom = append(custom, kube.CustomByConvention(r))
+		}
 		for _, object := range objects {
 			custom = append(custom, object.custom()...)
 		}
