@@ -73,7 +73,20 @@ type Forecast struct {
 	// History is how far back the backend is asked for what the models learn from. Default the longer of five of the
 	// longest season and 35 of the shortest: 35d for a day and a week.
 	History time.Duration `yaml:"history"`
+	// Timezone is the IANA name of the clocks by which the load repeats. Default UTC.
+	Timezone string `yaml:"timezone"`
+	// Calendar lists the times that are not like others.
+	Calendar []CalendarEntry `yaml:"calendar"`
+	// Absent says what it means that a series has no sample: "missing", that nothing is known, or "zero", as of a shop that is closed.
+	// Default missing.
+	Absent string `yaml:"absent"`
 }
+
+// The values of Forecast.Absent.
+const (
+	AbsentMissing = "missing"
+	AbsentZero    = "zero"
+)
 
 // fill sets what is not set and does not depend on what is.
 func (m *Metric) fill() {
@@ -86,6 +99,7 @@ func (m *Metric) fill() {
 	if f := m.Forecast; f != nil {
 		f.Default()
 		set(&f.Quantile, 0.9)
+		set(&f.Absent, AbsentMissing)
 		set(&f.History, max(5*f.Longest(), 35*f.Seasons[0]))
 	}
 }

@@ -201,6 +201,12 @@ func (c *check) forecast(f *Forecast, interval time.Duration) {
 	if shortest := slices.Min(f.Seasons); f.Lead > shortest {
 		c.fail("forecast.lead", "%v is longer than the shortest season, %v", f.Lead, shortest)
 	}
+	if f.Absent != AbsentMissing && f.Absent != AbsentZero {
+		c.fail("forecast.absent", "%q is neither %q nor %q", f.Absent, AbsentMissing, AbsentZero)
+	}
+	if f.Step > 0 {
+		c.clock(f)
+	}
 	if f.Step < interval {
 		c.fail("forecast.step", "%v is shorter than the metric's interval, %v: most steps would have no sample", f.Step, interval)
 	}

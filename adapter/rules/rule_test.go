@@ -61,13 +61,13 @@ func TestBuild(t *testing.T) {
 	f(Metric{Name: "a", Query: "x", External: &External{}, Forecast: &Forecast{}},
 		Rule{Name: "a", Query: "x", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute, Forecast: &Forecast{
 			Config:   forecast.Config{Step: 5 * time.Minute, Lead: 30 * time.Minute, Seasons: []time.Duration{day, 7 * day}},
-			Quantile: 0.9, History: 35 * day,
+			Quantile: 0.9, History: 35 * day, Absent: AbsentMissing,
 		}})
 	// 35 * 10m is longer than 5 * 30m.
 	short := forecast.Config{Step: 15 * time.Second, Lead: time.Minute, Seasons: []time.Duration{10 * time.Minute, 30 * time.Minute}}
 	f(Metric{Name: "a", Query: "x", External: &External{}, Forecast: &Forecast{Config: short, Quantile: 0.5}},
 		Rule{Name: "a", Query: "x", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
-			Forecast: &Forecast{Config: short, Quantile: 0.5, History: 350 * time.Minute}})
+			Forecast: &Forecast{Config: short, Quantile: 0.5, History: 350 * time.Minute, Absent: AbsentMissing}})
 }
 
 func TestBuildLeavesItsInputAlone(t *testing.T) {

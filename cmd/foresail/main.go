@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // The image has no database of time zones.
 
 	"github.com/spf13/cobra"
 

@@ -4,6 +4,7 @@
 package slots
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -23,11 +24,12 @@ const day = 24 * time.Hour
 // Clock maps steps, counted since the Unix epoch in UTC, to local ones. A nil Clock is UTC without events. It is not
 // safe for concurrent use, as it remembers what it has looked up.
 type Clock struct {
-	step   int64
-	perDay int64 // Steps; 0 where a day is not a whole number of them.
-	zone   *time.Location
-	spans  []span // Of the zone's rules, as met.
-	events []event
+	step    int64
+	perDay  int64 // Steps; 0 where a day is not a whole number of them.
+	zone    *time.Location
+	spans   []span  // Of the zone's rules, as met.
+	events  []event // By from.
+	longest int64   // Of them, in steps.
 }
 
 // span is a time with one offset from UTC, in steps.
@@ -57,9 +59,11 @@ func NewClock(step time.Duration, zone *time.Location, events []Event) *Clock {
 			uplift = 1
 		}
 		// A step that begins in an event is part of it.
-		c.events = append(c.events, event{c.ceil(e.From), c.ceil(e.To), e.Sunday, uplift})
+		here := event{c.ceil(e.From), c.ceil(e.To), e.Sunday, uplift}
+		c.longest = max(c.longest, here.to-here.from)
+		c.events = append(c.events, here)
 	}
-	slices.SortStableFunc(c.events, func(a, b event) int { return int(min(max(a.from-b.from, -1), 1)) })
+	slices.SortStableFunc(c.events, func(a, b event) int { return cmp.Compare(a.from, b.from) })
 	return c
 }
 
@@ -100,9 +104,13 @@ func floor(a, b int64) int64 {
 }
 
 // at returns the event that a step is in, the one that began last where there are several; nil in none.
-func (c *Clock) at(slot int64) *event {
-	for i := len(c.events) - 1; i >= 0; i-- {
-		if e := &c.events[i]; slot >= e.from && slot < e.to {
+func (c *Clock) at(slot int64) *event { return c.within(slot, slot) }
+
+// within returns the event that began last of those that have a step of a range.
+func (c *Clock) within(from, to int64) *event {
+	after, _ := slices.BinarySearchFunc(c.events, to+1, func(e event, slot int64) int { return cmp.Compare(e.from, slot) })
+	for i := after - 1; i >= 0 && c.events[i].from+c.longest > from; i-- {
+		if e := &c.events[i]; e.to > from {
 			return e
 		}
 	}
@@ -171,10 +179,8 @@ func (c *Clock) Plain(from, to int64) bool {
 	if c == nil {
 		return true
 	}
-	for _, e := range c.events {
-		if e.from <= to && e.to > from {
-			return false
-		}
+	if c.within(from, to) != nil {
+		return false
 	}
 	c.offset(to)
 	for _, s := range c.spans {

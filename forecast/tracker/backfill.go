@@ -74,21 +74,28 @@ func (f *filler) fill(ctx context.Context, query string, h History, now time.Tim
 	end := int(now.Sub(from) / step) // The last slot whose middle has passed.
 	start := max(end-chunk+1, 0)
 	var problems []error
-	ask := func(first, last int) []series.Run {
+	learn := func(first, last int, runs []series.Run, err error) {
+		if err == nil {
+			f.feed(runs, from.Add(time.Duration(first)*step), from.Add(time.Duration(last)*step))
+		}
+	}
+	ask := func(first, last int) ([]series.Run, error) {
 		a, b := from.Add(time.Duration(first)*step), from.Add(time.Duration(last)*step)
 		runs, err := h.QueryRange(ctx, query, a, b, step)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("cannot back-fill %s from %s to %s: %w",
 				f.spec.Metric, a.UTC().Format(time.RFC3339), b.UTC().Format(time.RFC3339), err))
 		}
-		return runs
+		return runs, err
 	}
-	newest := ask(start, end)
+	newest, err := ask(start, end)
 	f.follow(newest)
 	for first := 0; first < start && ctx.Err() == nil; first += chunk {
-		f.feed(ask(first, min(first+chunk, start)-1))
+		last := min(first+chunk, start) - 1
+		runs, err := ask(first, last)
+		learn(first, last, runs, err)
 	}
-	f.feed(newest)
+	learn(start, end, newest, err)
 	return errors.Join(problems...)
 }
 
@@ -107,15 +114,42 @@ func (f *filler) add(key series.Key) {
 	}
 }
 
-func (f *filler) feed(runs []series.Run) {
+// feed takes in what was answered of a part of the past.
+func (f *filler) feed(runs []series.Run, from, to time.Time) {
+	answered := make(map[series.Key]bool, len(runs))
 	for _, r := range runs {
-		s := f.series[r.Key.WithMetric(f.spec.Metric)]
+		key := r.Key.WithMetric(f.spec.Metric)
+		s := f.series[key]
 		if s == nil {
 			continue
 		}
+		answered[key] = true
 		for _, sample := range r.Samples {
+			f.zeros(s, from, sample.Time)
 			s.take(sample, f.issueSince)
+			s.seen = sample.Time
 		}
+		f.zeros(s, from, to.Add(f.spec.Forecast.Step))
+	}
+	for key, s := range f.series {
+		if !answered[key] {
+			f.zeros(s, from, to.Add(f.spec.Forecast.Step))
+		}
+	}
+}
+
+// zeros takes a series for 0 where it was absent, from its newest sample to another, but not before from, if that is what absence
+// means.
+func (f *filler) zeros(s *tracked, from, to time.Time) {
+	if !f.spec.AbsentZero || s.newest.IsZero() {
+		return
+	}
+	at := s.newest.Add(f.spec.Forecast.Step)
+	if at.Before(from) {
+		at = from
+	}
+	for ; at.Before(to); at = at.Add(f.spec.Forecast.Step) {
+		s.take(series.Sample{Time: at}, f.issueSince)
 	}
 }
 
@@ -141,7 +175,7 @@ func (m *metric) end(f *filler) {
 		case old == nil && len(m.series) >= m.spec.MaxSeries:
 			continue
 		case old != nil:
-			s.last = old.last
+			s.last, s.seen = old.last, old.seen
 			s.score = old.score
 		}
 		s.issue()

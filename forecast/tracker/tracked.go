@@ -18,6 +18,8 @@ type tracked struct {
 	outlook    *forecast.Outlook // Replaced, never changed: tables share it.
 	newest     time.Time         // Of any sample.
 	last       series.Sample     // Of the live ones.
+	seen       time.Time         // When it was last there, be it in the past.
+	round      int               // Of the metric, when it was last there.
 	values     int               // Grid values learnt.
 	pending    []Due             // By step of At modulo the lead.
 	due        *Due              // Replaced, never changed, too.

@@ -33,6 +33,8 @@ type Spec struct {
 	// MaxSeries bounds the series tracked; further ones are left out, counted and logged. One takes about 190 kB with
 	// a step of 5m and a season of a week. Default 1000.
 	MaxSeries int
+	// AbsentZero has a series be 0 where a query that was answered does not have it; else nothing is known of it then.
+	AbsentZero bool
 }
 
 func (s *Spec) complete() error {
@@ -141,6 +143,10 @@ func (t *Tracker) Observe(name string, at time.Time, points []series.Point) {
 			refused.add(p, err)
 		}
 	}
+	if m.spec.AbsentZero {
+		m.fillZeros(at, refused)
+	}
+	m.round++
 	m.sweep(at)
 	refused.report(t, m)
 	t.publishRows(name, m)
@@ -174,6 +180,7 @@ type metric struct {
 	index   map[series.Key]int             // Into order; nil when to be rebuilt. Shared with published rows.
 	filling map[series.Key][]series.Sample // Live samples while a back-fill runs, else nil.
 	warned  bool
+	round   int // Of observations.
 }
 
 // takes adopts a changed spec if what the series have learnt is still good.
@@ -205,6 +212,25 @@ func (m *metric) observe(at time.Time, p series.Point) error {
 		}
 		m.series[p.Key], m.index = s, nil
 	}
+	s.round, s.seen = m.round, at
+	return m.feed(s, p)
+}
+
+// fillZeros has the series that an answer did not have be 0.
+func (m *metric) fillZeros(at time.Time, refused refusals) {
+	for key, s := range m.series {
+		if s.round == m.round {
+			continue
+		}
+		p := series.Point{Key: key, Sample: series.Sample{Time: at}}
+		if err := m.feed(s, p); err != nil {
+			refused.add(p, err)
+		}
+	}
+}
+
+// feed passes a live sample on.
+func (m *metric) feed(s *tracked, p series.Point) error {
 	if m.filling != nil {
 		m.filling[p.Key] = append(m.filling[p.Key], p.Sample)
 	}
@@ -220,7 +246,7 @@ func (m *metric) observe(at time.Time, p series.Point) error {
 // sweep drops the series that have been gone for longer than what they could still teach.
 func (m *metric) sweep(at time.Time) {
 	for key, s := range m.series {
-		if at.Sub(s.newest) > m.spec.Forecast.Longest()+m.spec.MaxAge {
+		if at.Sub(s.seen) > m.spec.Forecast.Longest()+m.spec.MaxAge {
 			delete(m.series, key)
 			m.index = nil
 		}

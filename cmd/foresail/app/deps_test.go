@@ -65,7 +65,7 @@ var importRules = map[string][]string{
 	"adapter/backend":          {"adapter/backend/wire", "forecast/series"},
 	"adapter/backend/wire":     {"forecast/series"},
 	"adapter/confine":          {},
-	"adapter/rules":            {"forecast", "forecast/series", "adapter/backend", "adapter/confine"},
+	"adapter/rules":            {"forecast", "forecast/series", "forecast/slots", "adapter/backend", "adapter/confine"},
 	"adapter/legacy":           {"adapter/confine", "adapter/rules"},
 	"adapter/catalog":          {"adapter", "adapter/legacy", "adapter/rules", "adapter/standing", "forecast", "forecast/series"},
 	"adapter/resource":         {"adapter", "adapter/kube", "adapter/legacy", "adapter/standing", "forecast/series"},

@@ -23,6 +23,7 @@ func forecastSpecs(all []rules.Rule) []tracker.Spec {
 	for _, r := range withForecast(all) {
 		specs = append(specs, tracker.Spec{
 			Metric: r.Name, Forecast: r.Forecast.Config, MaxAge: r.MaxAge, History: r.Forecast.History,
+			AbsentZero: r.Forecast.Absent == rules.AbsentZero,
 		})
 	}
 	return specs

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,7 +119,7 @@ func Locate(name string, data []byte, fallback ...Backend) (*File, *Document, er
 		return nil, doc, errs // Not the file that was meant: what else is wrong with it says nothing.
 	}
 	decoded := errs
-	f.validate(func(field, problem string) {
+	f.validate(filepath.Dir(name), func(field, problem string) {
 		if !slices.ContainsFunc(decoded, func(e Error) bool { return within(field, e.Field) }) {
 			errs = append(errs, Error{File: name, Line: doc.Line(field), Field: field, Problem: problem})
 		}
@@ -136,8 +137,8 @@ func within(field, other string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// validate reports all that is wrong with a decoded file, and sets its Rules.
-func (f *File) validate(report func(field, problem string)) {
+// validate reports all that is wrong with a decoded file from a directory, and sets its Rules.
+func (f *File) validate(dir string, report func(field, problem string)) {
 	known := make([]rules.Backend, 0, len(f.Backends)+1)
 	names := names{report: report}
 	for i := range f.Backends {
@@ -157,6 +158,7 @@ func (f *File) validate(report func(field, problem string)) {
 	f.Web.Validate(below(report, "web"))
 	f.Limits.Validate(below(report, "limits"))
 	f.enforce()
+	f.readCalendars(dir, report)
 	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
 	adapter := &f.Config
 	adapter.Validate(known, report)

@@ -21,6 +21,7 @@ import (
 	"github.com/foresail/foresail/collectors/nodemem"
 	"github.com/foresail/foresail/collectors/rpc"
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/slots"
 )
 
 const day = 24 * time.Hour
@@ -82,37 +83,47 @@ var bad = map[string][]string{
 	"forecast_quantile":              {`:5: metrics[0].forecast.quantile: 0.999 is not between 0.5 and 0.99`},
 	"forecast_lead_beyond_season":    {`:5: metrics[0].forecast.lead: 2h0m0s is longer than the shortest season, 1h0m0s`},
 	"forecast_step_below_interval":   {`:6: metrics[0].forecast.step: 5m0s is shorter than the metric's interval, 10m0s: most steps would have no sample`},
-	"forecast_season_no_multiple":    {`:5: metrics[0].forecast.seasons[1]: 24h0m1s is not a multiple of the step 5m0s`},
-	"backend_name_missing":           {`:2: backends[0].name: missing: name the backend, so that metrics can choose it`},
-	"backend_name_store":             {`:2: backends[0].name: "store" is the embedded store: choose another name`},
-	"backend_name_twice":             {`:4: backends[1].name: "main" is the name of backends[0] too: rename one of them`},
-	"backend_url_missing":            {`:2: backends[0].prometheus.url: missing: give the server's address, such as http://prometheus.monitoring.svc:9090`},
-	"store_retention":                {`:1: store.retention: 1m0s is below 1h: forecasts need days of history, 35d by default`},
-	"web_listen":                     {`:1: web.listen: "8080" is not host:port: write it as in ":8080", or "" for no port`},
-	"kafka_name_twice":               {`:4: collectors.kafka[1].name: "orders" is the name of kafka[0] too: rename one of them`},
-	"kafka_broker":                   {`:4: collectors.kafka[0].brokers[0]: "kafka" is not host:port`},
-	"kafka_group_missing":            {`:5: collectors.kafka[0].groups[0].group: name the consumer group's id`},
-	"kafka_no_groups":                {`:5: collectors.kafka[0].groups: name at least one consumer group`},
-	"kafka_alias":                    {`:5: collectors.kafka[0].groups[0].alias: "a:b" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`},
-	"kafka_alias_taken":              {`:5: collectors.kafka[0].groups[1]: is called "a" like groups[0]: give one of them another alias`},
-	"kafka_topic_twice":              {`:5: collectors.kafka[0].groups[0].topics[1]: "t" is named twice`},
-	"kafka_no_commit":                {`:5: collectors.kafka[0].groups[0].noCommit: "newest" is none of earliest, latest, ignore`},
-	"kafka_bootstrap":                {`:5: collectors.kafka[0].groups[0].bootstrapMin: name the group's topics: before its first commit nothing else tells what it reads`},
-	"kafka_negative":                 {`:5: collectors.kafka[0].groups[0].tailSlack: must not be negative`},
-	"kafka_drain_within":             {`:5: collectors.kafka[0].groups[0].drainWithin: 5ms is too short: use 1s or more`},
-	"kafka_consumers_per_pod":        {`:5: collectors.kafka[0].groups[0].consumersPerPod: -2 is not possible: use 1 or more`},
-	"kafka_interval":                 {`:6: collectors.kafka[0].interval: 10ms is too short: use 1s or more`},
-	"kafka_tls":                      {`:6: collectors.kafka[0].tls.keyFile: name the file of the certificate's key, too`},
-	"kafka_tls_cert":                 {`:6: collectors.kafka[0].tls.certFile: name the file of the key's certificate, too`},
-	"kafka_sasl":                     {`:6: collectors.kafka[0].sasl.mechanism: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER and AWS_MSK_IAM`},
-	"kafka_sasl_password":            {`:6: collectors.kafka[0].sasl.passwordFile: missing: PLAIN needs it`},
-	"kafka_sasl_no_use":              {`:6: collectors.kafka[0].sasl.username: AWS_MSK_IAM has no use for it: leave it out`},
-	"kafka_sasl_token":               {`:6: collectors.kafka[0].sasl.tokenFile: name a file that holds the token, or a tokenURL to get it from`},
-	"kafka_sasl_token_twice":         {`:6: collectors.kafka[0].sasl.tokenURL: there is a tokenFile already: leave one of them out`},
-	"kafka_sasl_token_url":           {`:6: collectors.kafka[0].sasl.tokenURL: "b" is not an http or https URL`},
-	"grpc_name_twice":                {`:5: collectors.grpc[1].name: "shop" is the name of grpc[0] too: rename one of them`},
-	"grpc_target":                    {`:4: collectors.grpc[0].targets[0].url: "10.0.0.7:9090" is not an address like http://host:port/metrics`},
-	"node_memory":                    {`:2: collectors.nodeMemory.proc: "proc" is not an absolute path`},
+	"forecast_calendar": {
+		`:5: metrics[0].forecast.timezone: "Europe/Berln" is not a time zone: use a name of the IANA database such as Europe/Berlin`,
+		`:10: metrics[1].forecast.calendar[0].file: cannot read the calendar: open testdata/none.ics: no such file or directory`,
+		`:11: metrics[1].forecast.calendar[1].file: cannot use rule_two_documents.bad.yaml: line 1: RULES is outside of a VCALENDAR`,
+		`:12: metrics[1].forecast.calendar[2].day: "24.12.2026" is not a date such as 2026-12-25`,
+		`:13: metrics[1].forecast.calendar[3].to: the event does not end after it begins`,
+		`:14: metrics[1].forecast.calendar[4]: to and uplift belong to an event with from`,
+		`:15: metrics[1].forecast.calendar[5].uplift: -1 is not above 0 and at most 1000`,
+		`:16: metrics[1].forecast.absent: "nil" is neither "missing" nor "zero"`,
+	},
+	"forecast_season_no_multiple": {`:5: metrics[0].forecast.seasons[1]: 24h0m1s is not a multiple of the step 5m0s`},
+	"backend_name_missing":        {`:2: backends[0].name: missing: name the backend, so that metrics can choose it`},
+	"backend_name_store":          {`:2: backends[0].name: "store" is the embedded store: choose another name`},
+	"backend_name_twice":          {`:4: backends[1].name: "main" is the name of backends[0] too: rename one of them`},
+	"backend_url_missing":         {`:2: backends[0].prometheus.url: missing: give the server's address, such as http://prometheus.monitoring.svc:9090`},
+	"store_retention":             {`:1: store.retention: 1m0s is below 1h: forecasts need days of history, 35d by default`},
+	"web_listen":                  {`:1: web.listen: "8080" is not host:port: write it as in ":8080", or "" for no port`},
+	"kafka_name_twice":            {`:4: collectors.kafka[1].name: "orders" is the name of kafka[0] too: rename one of them`},
+	"kafka_broker":                {`:4: collectors.kafka[0].brokers[0]: "kafka" is not host:port`},
+	"kafka_group_missing":         {`:5: collectors.kafka[0].groups[0].group: name the consumer group's id`},
+	"kafka_no_groups":             {`:5: collectors.kafka[0].groups: name at least one consumer group`},
+	"kafka_alias":                 {`:5: collectors.kafka[0].groups[0].alias: "a:b" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`},
+	"kafka_alias_taken":           {`:5: collectors.kafka[0].groups[1]: is called "a" like groups[0]: give one of them another alias`},
+	"kafka_topic_twice":           {`:5: collectors.kafka[0].groups[0].topics[1]: "t" is named twice`},
+	"kafka_no_commit":             {`:5: collectors.kafka[0].groups[0].noCommit: "newest" is none of earliest, latest, ignore`},
+	"kafka_bootstrap":             {`:5: collectors.kafka[0].groups[0].bootstrapMin: name the group's topics: before its first commit nothing else tells what it reads`},
+	"kafka_negative":              {`:5: collectors.kafka[0].groups[0].tailSlack: must not be negative`},
+	"kafka_drain_within":          {`:5: collectors.kafka[0].groups[0].drainWithin: 5ms is too short: use 1s or more`},
+	"kafka_consumers_per_pod":     {`:5: collectors.kafka[0].groups[0].consumersPerPod: -2 is not possible: use 1 or more`},
+	"kafka_interval":              {`:6: collectors.kafka[0].interval: 10ms is too short: use 1s or more`},
+	"kafka_tls":                   {`:6: collectors.kafka[0].tls.keyFile: name the file of the certificate's key, too`},
+	"kafka_tls_cert":              {`:6: collectors.kafka[0].tls.certFile: name the file of the key's certificate, too`},
+	"kafka_sasl":                  {`:6: collectors.kafka[0].sasl.mechanism: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER and AWS_MSK_IAM`},
+	"kafka_sasl_password":         {`:6: collectors.kafka[0].sasl.passwordFile: missing: PLAIN needs it`},
+	"kafka_sasl_no_use":           {`:6: collectors.kafka[0].sasl.username: AWS_MSK_IAM has no use for it: leave it out`},
+	"kafka_sasl_token":            {`:6: collectors.kafka[0].sasl.tokenFile: name a file that holds the token, or a tokenURL to get it from`},
+	"kafka_sasl_token_twice":      {`:6: collectors.kafka[0].sasl.tokenURL: there is a tokenFile already: leave one of them out`},
+	"kafka_sasl_token_url":        {`:6: collectors.kafka[0].sasl.tokenURL: "b" is not an http or https URL`},
+	"grpc_name_twice":             {`:5: collectors.grpc[1].name: "shop" is the name of grpc[0] too: rename one of them`},
+	"grpc_target":                 {`:4: collectors.grpc[0].targets[0].url: "10.0.0.7:9090" is not an address like http://host:port/metrics`},
+	"node_memory":                 {`:2: collectors.nodeMemory.proc: "proc" is not an absolute path`},
 	"rule_filters": {
 		`:4: rules[0].seriesFilters[0]: has both is and isNot: make two filters of them`,
 		`:6: rules[0].seriesFilters[1]: has neither is nor isNot: write one of them`,
@@ -255,9 +266,31 @@ func TestLoadGoodFile(t *testing.T) {
 			NodeMemory: &nodemem.Config{Node: "worker-1", Proc: "/host/proc", Interval: 20 * time.Second, ReserveBytes: 200 << 20},
 		},
 	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	holidays, err := os.ReadFile("testdata/holidays.ics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := func(month time.Month, day, hour int) time.Time {
+		return time.Date(2026, month, day, hour, 0, 0, 0, berlin)
+	}
 	daily := rules.Forecast{
-		Config:   forecast.Config{Step: time.Minute, Lead: 45 * time.Minute, Seasons: []time.Duration{day, 7 * day}},
-		Quantile: 0.95, History: 42 * day,
+		Config: forecast.Config{
+			Step: time.Minute, Lead: 45 * time.Minute, Seasons: []time.Duration{day, 7 * day}, Zone: berlin,
+			Events: []slots.Event{
+				{From: local(10, 3, 0), To: local(10, 4, 0), Sunday: true},
+				{From: local(12, 24, 0), To: local(12, 25, 0), Sunday: true},
+				{From: local(11, 27, 8), To: local(11, 27, 20), Uplift: 1.8},
+			},
+		},
+		Quantile: 0.95, History: 42 * day, Timezone: "Europe/Berlin", Absent: rules.AbsentZero,
+		Calendar: []rules.CalendarEntry{
+			{File: "holidays.ics", Text: holidays}, {Day: "2026-12-24"},
+			{From: "2026-11-27T08:00", To: "2026-11-27T20:00", Uplift: 1.8},
+		},
 	}
 	cautious := daily
 	cautious.Quantile = 0.8
