@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/series"
 )
 
 // The keys of a metric selector that choose a point of the outlook instead of series.
@@ -138,14 +139,14 @@ func (s *served) choose(selector labels.Selector) (choice, error) {
 	return c, nil
 }
 
-// matches tells whether the choice is for a series with these labels, by the rules of label selectors: != and notin
-// also match a label that is absent.
-func (c *choice) matches(set labels.Set) bool {
+// matches tells whether the choice is for a series, by the rules of label selectors: != and notin also match a label that
+// is absent.
+func (c *choice) matches(key series.Key) bool {
 	if c.none {
 		return false
 	}
 	for i := range c.requirements {
-		if !c.requirements[i].Matches(set) {
+		if !c.requirements[i].Matches(keyLabels(key)) {
 			return false
 		}
 	}

@@ -39,13 +39,13 @@ func (p *Provider) GetMetricByName(
 
 func (r *reading) valueOf(name string, metricSelector labels.Selector) (*custom_metrics.MetricValue, error) {
 	var only *entry
-	entries := named(r.view.in(r.namespace), name)
-	for i := range entries {
-		if e := &entries[i]; r.matches(e.labels) {
+	of := r.view.named(r.view.in(r.namespace), name)
+	for i := of.from; i < of.to; i++ {
+		if e := r.view.entry(i); r.matches(e.Key) {
 			if only != nil {
 				return nil, r.ambiguous(name)
 			}
-			only = e
+			only = &e
 		}
 	}
 	if d := r.firstDropped(func(dropped string) bool { return dropped == name }); d != nil && (only == nil || !Omits(r.nan, d.drop.Reason)) {
@@ -93,17 +93,17 @@ func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector l
 	if err != nil {
 		return nil, r.bad("%v", err)
 	}
-	entries := r.view.in(r.namespace)
-	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, len(entries))}
-	for i := range entries {
-		e := &entries[i]
-		if _, alive := names[e.name]; names != nil && !alive || !r.matches(e.labels) {
+	of := r.view.in(r.namespace)
+	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, expected(of.to-of.from, names))}
+	for i := of.from; i < of.to; i++ {
+		e := r.view.entry(i)
+		if _, alive := names[e.name]; names != nil && !alive || !r.matches(e.Key) {
 			continue
 		}
 		if n := len(list.Items); n > 0 && list.Items[n-1].DescribedObject.Name == e.name {
 			return nil, r.ambiguous(e.name)
 		}
-		value, err := r.customValue(e, metric)
+		value, err := r.customValue(&e, metric)
 		if err != nil {
 			return nil, err
 		}
@@ -124,6 +124,14 @@ func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector l
 		whose += fmt.Sprintf(" matching %q", selector)
 	}
 	return nil, r.absent(whose, metricSelector)
+}
+
+// expected is how many objects an answer can have.
+func expected(known int, alive map[string]struct{}) int {
+	if alive == nil {
+		return known
+	}
+	return min(known, len(alive))
 }
 
 func (r *reading) customValue(e *entry, metric custom_metrics.MetricIdentifier) (custom_metrics.MetricValue, error) {

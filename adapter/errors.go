@@ -3,6 +3,7 @@ package adapter
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,17 +36,17 @@ func (s *served) forecastHint() string {
 
 // absent is the error of a read that matched no series, usable or not. It names the first of the causes that hold.
 func (r *reading) absent(whose string, selector labels.Selector) error {
-	total := len(r.view.entries)
+	total, unusable := len(r.view.order), slices.Collect(r.view.dropped)
 	switch {
 	case total == 0 && r.view.unnamed > 0:
 		return r.unknown("its query returned %d series and none has the labels that name their objects (%s)",
 			r.view.unnamed, strings.Join(r.naming(), ", "))
-	case total == 0 && len(r.view.dropped) > 0:
+	case total == 0 && len(unusable) > 0:
 		return r.unknown("none of the %d values of its query is usable: the value of %s is %s",
-			len(r.view.dropped), r.view.dropped[0].drop.Key, r.view.dropped[0].drop.Reason)
+			len(unusable), unusable[0].drop.Key, unusable[0].drop.Reason)
 	case total == 0:
 		return r.unknown("its query returned no data")
-	case len(r.view.in(r.namespace)) == 0:
+	case r.view.in(r.namespace) == span{}:
 		return r.unknown("none of its %d series is of namespace %q", total, r.namespace)
 	case !selector.Empty():
 		return r.unknown("none of its series%s matches the selector %q", whose, selector)
@@ -58,14 +59,13 @@ func (r *reading) absent(whose string, selector labels.Selector) error {
 // is such.
 func (r *reading) firstDropped(about func(name string) bool) *dropped {
 	var first *dropped
-	for i := range r.view.dropped {
-		d := &r.view.dropped[i]
+	for d := range r.view.dropped {
 		switch {
-		case d.namespace != r.namespace || !about(d.name) || !r.matches(d.labels):
+		case d.namespace != r.namespace || !about(d.name) || !r.matches(d.drop.Key):
 		case !Omits(r.nan, d.drop.Reason):
-			return d
+			return &d
 		case first == nil:
-			first = d
+			first = &d
 		}
 	}
 	return first
@@ -77,7 +77,7 @@ func Omits(nan string, why standing.Reason) bool { return nan == "omit" && why !
 
 // unusable is the error of a series whose value is not a number.
 func (r *reading) unusable(d *dropped) error {
-	return r.unknown("the value of %s is %s (of %d series without a usable value)", d.drop.Key, d.drop.Reason, len(r.view.dropped))
+	return r.unknown("the value of %s is %s (of %d series without a usable value)", d.drop.Key, d.drop.Reason, len(slices.Collect(r.view.dropped)))
 }
 
 // ambiguous is the error of an object with several series.

@@ -34,21 +34,21 @@ func (r *reading) externalValues(selector labels.Selector) (*external_metrics.Ex
 	if d != nil && !Omits(r.nan, d.drop.Reason) {
 		return nil, r.unusable(d)
 	}
-	entries := r.view.in(r.namespace)
+	of := r.view.in(r.namespace)
 	list := &external_metrics.ExternalMetricValueList{
-		Items: make([]external_metrics.ExternalMetricValue, 0, len(entries)),
+		Items: make([]external_metrics.ExternalMetricValue, 0, of.to-of.from),
 	}
-	for i := range entries {
-		e := &entries[i]
-		if !r.matches(e.labels) {
+	for i := of.from; i < of.to; i++ {
+		e := r.view.entry(i)
+		if !r.matches(e.Key) {
 			continue
 		}
-		v, err := r.value(e)
+		v, err := r.value(&e)
 		if err != nil {
 			return nil, err
 		}
 		list.Items = append(list.Items, external_metrics.ExternalMetricValue{
-			MetricName: r.name, MetricLabels: e.labels, Timestamp: v.time, WindowSeconds: v.window, Value: v.quantity,
+			MetricName: r.name, MetricLabels: e.set, Timestamp: v.time, WindowSeconds: v.window, Value: v.quantity,
 		})
 	}
 	switch {

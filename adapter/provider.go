@@ -133,7 +133,7 @@ type source struct {
 	nameLabel, namespaceLabel string
 	namespaces                []string
 	forecast                  *Forecast
-	view                      atomic.Pointer[view]
+	layout                    atomic.Pointer[layout]
 }
 
 // served is a name in the API: a metric, or its forecast.

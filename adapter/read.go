@@ -16,8 +16,7 @@ type reading struct {
 	choice
 	outlooks  Outlooks
 	namespace string // "" where the source has no namespaces
-	result    *standing.Result
-	view      *view
+	view      view
 	// passed tells whether a live value was told in a forecast's place.
 	passed bool
 }
@@ -43,7 +42,7 @@ func (p *Provider) open(s *served, namespace string, selector labels.Selector) (
 		namespace = ""
 	}
 	return &reading{
-		served: s, choice: c, outlooks: p.outlooks, namespace: namespace, result: result, view: s.viewOf(result),
+		served: s, choice: c, outlooks: p.outlooks, namespace: namespace, view: s.viewOf(result),
 	}, nil
 }
 
@@ -77,12 +76,13 @@ type told struct {
 // with the time at which it was true or issued. Where the outlook is missing, old or not trusted it is the live
 // value: the forecast may add capacity but never takes the place of what is known. Its error is an API error.
 func (r *reading) value(e *entry) (told, error) {
-	live := told{e.quantity, e.time, r.window}
+	quantity, clamped := Quantity(e.Value)
+	live := told{quantity, r.view.time(e), r.window}
 	if !r.ahead {
-		r.clamp(e.clamped)
+		r.clamp(clamped)
 		return live, nil
 	}
-	if o, found := r.outlooks.Outlook(r.metric, e.key); found {
+	if o, found := r.outlooks.Outlook(r.metric, e.Key); found {
 		value, issued, ok, err := r.Value(o, r.maxAge)
 		if err != nil {
 			return told{}, r.bad("%v", err)
@@ -94,7 +94,7 @@ func (r *reading) value(e *entry) (told, error) {
 		}
 	}
 	r.passed = true
-	r.clamp(e.clamped)
+	r.clamp(clamped)
 	return live, nil
 }
 

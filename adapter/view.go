@@ -1,8 +1,10 @@
 package adapter
 
 import (
+	"cmp"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -14,14 +16,23 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// view is one result sorted the way that one source is read: by namespace, then by name. It is built by the first
-// read after the result was published and immutable from then on.
+// view is one result the way that one source is read.
 type view struct {
-	at time.Time // of the result
-	// entries are sorted by namespace and name; spans are the namespaces' shares of them.
-	entries []entry
-	spans   map[string]span
-	dropped []dropped
+	*layout
+	source *source
+	result *standing.Result
+}
+
+// layout is where a result's series are found. It is built by the first read after they have changed, holds none of the
+// values, and is immutable from then on.
+type layout struct {
+	at    time.Time // of the result
+	shape *standing.Shape
+	// order is the points sorted by namespace, then by name; spans are the namespaces' shares of it.
+	order []int32
+	spans map[string]span
+	// sets are the labels of the points in the same order, where answers tell them.
+	sets []labels.Set
 	// unnamed counts the series without the label that would name their object or namespace.
 	unnamed int
 }
@@ -31,17 +42,12 @@ type span struct{ from, to int }
 // entry is one series, ready to be served.
 type entry struct {
 	place
-	key      series.Key
-	quantity resource.Quantity
-	clamped  bool
-	time     metav1.Time
+	*series.Point
+	set labels.Set
 }
 
-// place is where a series is found: the object it describes and the labels that selectors match.
-type place struct {
-	namespace, name string
-	labels          labels.Set
-}
+// place is where a series is found: the object it describes.
+type place struct{ namespace, name string }
 
 // dropped is one series without a usable value.
 type dropped struct {
@@ -49,78 +55,125 @@ type dropped struct {
 	drop standing.Drop
 }
 
-// viewOf returns the view of the result, the one built before where the points are still the same.
-func (s *source) viewOf(r *standing.Result) *view {
-	if v := s.view.Load(); v != nil && v.at.Equal(r.At) {
-		return v // a failed evaluation since then left the points as they were
+// viewOf returns the view of the result, with the layout built before where the series are still the same.
+func (s *source) viewOf(r *standing.Result) view {
+	l := s.layout.Load()
+	if l == nil || !l.at.Equal(r.At) && (l.shape == nil || l.shape != r.Shape) { // a failed evaluation leaves the points as they were
+		l = s.layOut(r)
+		s.layout.Store(l)
 	}
-	v := &view{at: r.At, entries: make([]entry, 0, len(r.Points)), spans: make(map[string]span)}
-	for _, point := range r.Points {
-		at, ok := s.place(point.Key)
-		if !ok {
-			v.unnamed++
-			continue
-		}
-		e := entry{place: at, key: point.Key, time: metav1.NewTime(point.Time)}
-		if point.Time.IsZero() {
-			e.time = metav1.NewTime(r.At)
-		}
-		e.quantity, e.clamped = Quantity(point.Value)
-		v.entries = append(v.entries, e)
+	return view{l, s, r}
+}
+
+func (s *source) layOut(r *standing.Result) *layout {
+	type placed struct {
+		place
+		point int32
 	}
-	for _, d := range r.Dropped {
-		if at, ok := s.place(d.Key); ok {
-			v.dropped = append(v.dropped, dropped{at, d})
+	all := make([]placed, 0, len(r.Points))
+	for i := range r.Points {
+		if at, ok := s.place(r.Points[i].Key); ok {
+			all = append(all, placed{at, int32(i)})
 		}
 	}
-	slices.SortFunc(v.entries, func(a, b entry) int {
-		if c := strings.Compare(a.namespace, b.namespace); c != 0 {
-			return c
-		}
-		return strings.Compare(a.name, b.name)
+	slices.SortFunc(all, func(a, b placed) int {
+		return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name), cmp.Compare(a.point, b.point))
 	})
-	for i := range v.entries {
-		at, known := v.spans[v.entries[i].namespace]
+	l := &layout{
+		at: r.At, shape: r.Shape, order: make([]int32, len(all)), spans: make(map[string]span), unnamed: len(r.Points) - len(all),
+	}
+	for i, p := range all {
+		l.order[i] = p.point
+		at, known := l.spans[p.namespace]
 		if !known {
 			at.from = i
 		}
 		at.to = i + 1
-		v.spans[v.entries[i].namespace] = at
+		l.spans[p.namespace] = at
+		if s.api == "external" {
+			l.sets = append(l.sets, setOf(r.Points[p.point].Key))
+		}
 	}
-	s.view.Store(v)
-	return v
+	return l
 }
 
 // place tells where a series is found; false where a label that should say so is missing.
 func (s *source) place(key series.Key) (place, bool) {
-	pairs := key.Labels()
-	at := place{labels: make(labels.Set, len(pairs))}
-	for _, l := range pairs {
-		at.labels[l.Name] = l.Value
-	}
+	var at place
 	if s.nameLabel != "" {
-		at.name = at.labels[s.nameLabel]
+		at.name = key.Get(s.nameLabel)
 	}
 	if s.namespaceLabel != "" {
-		at.namespace = at.labels[s.namespaceLabel]
+		at.namespace = key.Get(s.namespaceLabel)
 	}
 	return at, (s.nameLabel == "" || at.name != "") && (s.namespaceLabel == "" || at.namespace != "")
 }
 
-// in returns the entries of a namespace; of a source without namespaces all of them.
-func (v *view) in(namespace string) []entry {
-	at := v.spans[namespace]
-	return v.entries[at.from:at.to]
+func setOf(key series.Key) labels.Set {
+	pairs := key.Labels()
+	set := make(labels.Set, len(pairs))
+	for _, l := range pairs {
+		set[l.Name] = l.Value
+	}
+	return set
 }
 
-// named returns the entries of one object out of those of its namespace.
-func named(entries []entry, name string) []entry {
-	from, _ := slices.BinarySearchFunc(entries, name, func(e entry, name string) int { return strings.Compare(e.name, name) })
+// in returns which entries are of a namespace; of a source without namespaces all of them.
+func (v *view) in(namespace string) span { return v.spans[namespace] }
+
+// entry returns the i-th entry.
+func (v *view) entry(i int) entry {
+	point := &v.result.Points[v.order[i]]
+	at, _ := v.source.place(point.Key)
+	e := entry{place: at, Point: point}
+	if v.sets != nil {
+		e.set = v.sets[i]
+	}
+	return e
+}
+
+// named returns which entries are of one object out of those of its namespace.
+func (v *view) named(of span, name string) span {
+	nameOf := func(i int) string { return v.result.Points[v.order[of.from+i]].Key.Get(v.source.nameLabel) }
+	n := of.to - of.from
+	from := sort.Search(n, func(i int) bool { return nameOf(i) >= name })
 	to := from
-	for to < len(entries) && entries[to].name == name {
+	for to < n && nameOf(to) == name {
 		to++
 	}
-	return entries[from:to]
+	return span{of.from + from, of.from + to}
+}
+
+// dropped yields the series without a usable value whose place is known.
+func (v *view) dropped(yield func(dropped) bool) {
+	for _, d := range v.result.Dropped {
+		if at, ok := v.source.place(d.Key); ok && !yield(dropped{at, d}) {
+			return
+		}
+	}
+}
+
+// time is when the point was true: as the backend says, or when it was asked.
+func (v *view) time(e *entry) metav1.Time {
+	if e.Point.Time.IsZero() {
+		return metav1.NewTime(v.result.At)
+	}
+	return metav1.NewTime(e.Point.Time)
+}
+
+// keyLabels are a key's labels as selectors take them.
+type keyLabels series.Key
+
+// Has implements labels.Labels.
+func (k keyLabels) Has(label string) bool { return series.Key(k).Get(label) != "" }
+
+// Get implements labels.Labels.
+func (k keyLabels) Get(label string) string { return series.Key(k).Get(label) }
+
+// Lookup implements labels.Labels.
+func (k keyLabels) Lookup(label string) (string, bool) {
+	value := series.Key(k).Get(label)
+	return value, value != ""
 }
 
 // largest is the largest value that is served: its milli-quantity is still an int64.

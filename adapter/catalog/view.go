@@ -57,10 +57,16 @@ func (v *view) of(name string) (series.Point, bool) {
 
 // look returns the view of the newest result of the plan's own query, the one before where the points are the same.
 func (by *plan) look(r *standing.Result) *view {
-	if v := by.view.Load(); v != nil && v.At.Equal(r.At) {
-		return v // an evaluation that failed since then left the points as they were
+	last := by.view.Load()
+	if last != nil && last.At.Equal(r.At) {
+		return last // an evaluation that failed since then left the points as they were
 	}
-	v := viewOf(r, by.label)
+	var v *view
+	if last != nil && last.Shape != nil && last.Shape == r.Shape {
+		v = &view{Result: r, objects: last.objects}
+	} else {
+		v = viewOf(r, by.label)
+	}
 	by.view.Store(v)
 	return v
 }

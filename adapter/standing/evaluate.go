@@ -178,7 +178,7 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 		return
 	}
 	for _, r := range g.rules {
-		result := newResult(r.name, at, points)
+		result := newResult(r.name, at, points, r.result.Load())
 		outcome := "ok"
 		if len(result.Points) == 0 {
 			outcome = "empty"

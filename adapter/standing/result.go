@@ -15,6 +15,9 @@ type Result struct {
 	Points []series.Point
 	// Dropped are the series of the same vector that have no usable value.
 	Dropped []Drop
+	// Shape is the same pointer in results whose Points have the same keys in the same order, so that what follows from
+	// the keys need not be worked out again; nil where nothing is known of that.
+	Shape *Shape
 	// At is when the vector was asked for; zero where no evaluation was good yet. It keeps its monotonic reading: its
 	// age is time.Since(At), whatever the wall clock does.
 	At time.Time
@@ -22,6 +25,9 @@ type Result struct {
 	Err   error
 	ErrAt time.Time
 }
+
+// Shape stands for the keys of a vector.
+type Shape struct{ _ byte } // not empty, so that two of them have two addresses
 
 // Drop names one series whose value cannot be used, and why.
 type Drop struct {
@@ -40,21 +46,36 @@ const (
 )
 
 // newResult sorts a vector's points into usable and dropped ones under the metric's name, or under their own where it is
-// "". Of several points with one label set all are dropped, because choosing one of them would be a guess.
-func newResult(metric string, at time.Time, points []series.Point) *Result {
-	keyOf := func(k series.Key) series.Key {
-		if metric == "" {
-			return k
+// "". Of several points with one label set all are dropped, because choosing one of them would be a guess. A vector has
+// mostly the series of the last one, which is seen at less cost than that they are distinct.
+func newResult(metric string, at time.Time, points []series.Point, last *Result) *Result {
+	named := make([]series.Point, len(points))
+	same := last.Shape != nil && len(points) == len(last.Points)
+	for i, p := range points {
+		if metric != "" {
+			p.Key = p.Key.WithMetric(metric)
 		}
-		return k.WithMetric(metric)
+		named[i] = p
+		same = same && p.Key == last.Points[i].Key && usable(p.Value)
 	}
+	if same {
+		return &Result{At: at, Points: named, Shape: last.Shape}
+	}
+	r := &Result{At: at, Shape: new(Shape)}
+	r.keepUsable(named)
+	return r
+}
+
+func usable(value float64) bool { return !math.IsNaN(value) && !math.IsInf(value, 0) }
+
+// keepUsable takes the points, whose slice is the result's own.
+func (r *Result) keepUsable(points []series.Point) {
 	times := make(map[series.Key]int, len(points))
 	for _, p := range points {
-		times[keyOf(p.Key)]++
+		times[p.Key]++
 	}
-	r := &Result{At: at, Points: make([]series.Point, 0, len(points))}
+	r.Points = points[:0]
 	for _, p := range points {
-		p.Key = keyOf(p.Key)
 		switch {
 		case times[p.Key] > 1:
 			times[p.Key] = 0 // named once
@@ -68,5 +89,4 @@ func newResult(metric string, at time.Time, points []series.Point) *Result {
 			r.Points = append(r.Points, p)
 		}
 	}
-	return r
 }

@@ -380,7 +380,7 @@ func TestUnusableValuesAreDroppedWithAReason(t *testing.T) {
 		point("y", "d", 2), // the same series once __name__ is the rule's
 		point("z", "d", 3),
 		point("", "e", -4),
-	})
+	}, &Result{})
 	var kept, dropped []string
 	for _, p := range r.Points {
 		kept = append(kept, fmt.Sprint(p.Key, " ", p.Value))
@@ -394,6 +394,41 @@ func TestUnusableValuesAreDroppedWithAReason(t *testing.T) {
 	want := []string{`rule{n="b"} NaN`, `rule{n="c"} infinite`, `rule{n="d"} duplicate`}
 	if !reflect.DeepEqual(dropped, want) {
 		t.Errorf("dropped %v, want %v", dropped, want)
+	}
+}
+
+// Results with one shape are those whose readers may keep what they made of the keys.
+func TestShapeIsThatOfTheKeys(t *testing.T) {
+	vector := func(names string, first float64) []series.Point {
+		var out []series.Point
+		for i, n := range strings.Fields(names) {
+			out = append(out, series.Point{Key: series.NewKey("", series.Label{Name: "n", Value: n}), Sample: series.Sample{Value: first + float64(i)}})
+		}
+		return out
+	}
+	last := newResult("rule", time.Now(), vector("a b c", 1), &Result{})
+	for _, test := range []struct {
+		what    string
+		points  []series.Point
+		same    bool
+		usable  int
+		dropped int
+	}{
+		{"other values", vector("a b c", 5), true, 3, 0},
+		{"another order", vector("a c b", 1), false, 3, 0},
+		{"one series less", vector("a b", 1), false, 2, 0},
+		{"another series", vector("a b d", 1), false, 3, 0},
+		{"a series twice", vector("a b b", 1), false, 1, 1},
+		{"a value that is none", vector("a b c", math.Inf(1)), false, 0, 3},
+		{"no series", nil, false, 0, 0},
+	} {
+		r := newResult("rule", time.Now(), test.points, last)
+		if same := r.Shape == last.Shape; same != test.same || len(r.Points) != test.usable || len(r.Dropped) != test.dropped || r.Shape == nil {
+			t.Errorf("%s: same shape %v, %d points, %d dropped; want %v, %d and %d", test.what, same, len(r.Points), len(r.Dropped), test.same, test.usable, test.dropped)
+		}
+	}
+	if points := vector("a b c", 1); newResult("rule", time.Now(), points, last).Points[0].Key.Metric != "rule" || points[0].Key.Metric != "" {
+		t.Error("the backend's points are shared by rules and must stay as they are")
 	}
 }
 
