@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
@@ -90,20 +92,31 @@ func newHTTPClient(c Config) (*http.Client, error) {
 // may be NaN or infinite. Every error is an *Error.
 func (p *Prometheus) Query(ctx context.Context, expr string, at time.Time) (points []series.Point, err error) {
 	defer p.metrics.track(p.name, "query")(&err)
-	value, err := p.ask(ctx, func(ctx context.Context) (model.Value, apiv1.Warnings, apiv1.Infos, error) {
-		return p.api.Query(ctx, expr, at, apiv1.WithTimeout(p.timeout))
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	a, err := p.client.Query(ctx, url.Values{
+		"query": {expr}, "timeout": {p.timeout.String()}, "time": {strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', -1, 64)},
 	})
-	if err != nil {
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Status == "error":
+		return nil, &Error{Backend: p.name, Kind: Rejected, Message: wire.OneLine(a.ErrorType + ": " + a.Error)}
+	case a.IsPartial:
+		return nil, wire.PartialError(p.name, "isPartial is true")
+	}
+	if err := p.remarks(a.Warnings); err != nil {
 		return nil, err
 	}
-	switch v := value.(type) {
-	case model.Vector:
-		return p.points(v)
-	case *model.Scalar:
-		return []series.Point{{Sample: series.Sample{Time: v.Timestamp.Time(), Value: float64(v.Value)}}}, nil
-	default:
-		return nil, typeError(p.name, value.Type().String())
+	switch {
+	case a.Histogram != nil:
+		return nil, histogramError(p.name, a.Histogram.Metric)
+	case a.Status != "success" || a.Type == "":
+		return nil, noResult(p.name)
+	case a.Type != "vector" && a.Type != "scalar":
+		return nil, typeError(p.name, a.Type)
 	}
+	return a.Points, nil
 }
 
 // QueryRange evaluates the expression at from, from+step, ... up to and including to, and returns one run per series;
@@ -141,16 +154,28 @@ func (p *Prometheus) ask(ctx context.Context, send func(context.Context) (model.
 	if err != nil {
 		return nil, p.answerError(err)
 	}
+	if err := p.remarks(warnings); err != nil {
+		return nil, err
+	}
+	if value == nil {
+		return nil, noResult(p.name)
+	}
+	return value, nil
+}
+
+// remarks logs what a backend remarks on a query. It is an error where data is missing.
+func (p *Prometheus) remarks(warnings []string) error {
 	if missing := wire.MissingData(warnings); missing != "" {
-		return nil, wire.PartialError(p.name, missing)
+		return wire.PartialError(p.name, missing)
 	}
 	for _, w := range warnings {
 		p.log(w)
 	}
-	if value == nil {
-		return nil, &Error{Backend: p.name, Kind: BadData, Message: "the answer holds no result: check that the url is a PromQL server's"}
-	}
-	return value, nil
+	return nil
+}
+
+func noResult(backend string) error {
+	return &Error{Backend: backend, Kind: BadData, Message: "the answer holds no result: check that the url is a PromQL server's"}
 }
 
 // answerError is the error of an answer that came with status 2xx and yet is none.
@@ -160,20 +185,6 @@ func (p *Prometheus) answerError(err error) error {
 		return &Error{Backend: p.name, Kind: Rejected, Message: wire.OneLine(string(refused.Type) + ": " + refused.Msg), Err: err}
 	}
 	return wire.FormatError(p.name, err)
-}
-
-func (p *Prometheus) points(v model.Vector) ([]series.Point, error) {
-	points := make([]series.Point, len(v))
-	for i, s := range v {
-		if s == nil {
-			return nil, &Error{Backend: p.name, Kind: BadData, Message: "the answer holds an empty sample: check that the url is a PromQL server's"}
-		}
-		if s.Histogram != nil {
-			return nil, histogramError(p.name, string(s.Metric[model.MetricNameLabel]))
-		}
-		points[i] = series.Point{Key: keyOfMetric(s.Metric), Sample: series.Sample{Time: s.Timestamp.Time(), Value: float64(s.Value)}}
-	}
-	return points, nil
 }
 
 func (p *Prometheus) runs(m model.Matrix) ([]series.Run, error) {

@@ -50,7 +50,7 @@ func (b *bench) autoscale(ctx context.Context) error {
 	if err := s.wait(ctx, "the first autoscaler is served", 2*time.Minute, func(context.Context) error { return statuses.served(1) }); err != nil {
 		return err
 	}
-	settled := b.settled()
+	settled := settled(b.every)
 	if err := each(ctx, b.autoscalers-1, func(ctx context.Context, i int) error { return b.deployment(ctx, many, deploymentName(i+1), 1) }); err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (b *bench) reads(ctx context.Context) error {
 	if err := b.warm(ctx, ours); err != nil {
 		return err
 	}
-	settled := b.settled()
+	settled := settled(b.every)
 	if err := b.incumbent(ctx, pods); err != nil { // it has a backend of its own
 		return err
 	}
@@ -85,9 +85,9 @@ func (b *bench) reads(ctx context.Context) error {
 	return nil
 }
 
-// settled is when the queries read until now are evaluated at their distance: the second evaluation of each comes after
-// half an interval to one and a half, so that they spread.
-func (b *bench) settled() time.Time { return time.Now().Add(3 * b.every / 2) }
+// settled is when the queries that there are now are evaluated at their distance: the second evaluation of each comes
+// after half an interval to one and a half, so that they spread.
+func settled(interval time.Duration) time.Time { return time.Now().Add(3 * interval / 2) }
 
 // perInterval is how many queries the backend was asked per interval since then.
 func (b *bench) perInterval(since time.Time, interval time.Duration) float64 {

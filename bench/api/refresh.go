@@ -40,7 +40,11 @@ func (b *bench) refresh(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
+	settled := settled(b.interval)
 	if err := b.readAll(ctx, s, 0); err != nil {
+		return err
+	}
+	if err := pause(ctx, settled); err != nil {
 		return err
 	}
 	return b.intervalsOf(ctx, s, len(pods))

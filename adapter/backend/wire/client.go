@@ -13,9 +13,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
+
+	"github.com/foresail/foresail/forecast/series"
 )
 
 // maxAnswer bounds an answer's body: 64 MiB hold a million points of a vector.
@@ -31,6 +34,46 @@ type Client struct {
 	HTTP *http.Client
 	// Backend is the name that errors tell.
 	Backend string
+	// Keys makes the keys of instant queries' answers.
+	Keys series.Keys
+
+	buffers sync.Pool // of *bytes.Buffer
+}
+
+// maxKept bounds the buffers that are kept for the next answer.
+const maxKept = 4 << 20
+
+// Query asks an instant query, whose parameters are in the form. Every error is an *Error; an answer that says that there
+// is an error is none.
+func (c *Client) Query(ctx context.Context, form url.Values) (Answer, error) {
+	start := time.Now()
+	to := c.URL("/api/v1/query", nil)
+	resp, err := c.open(ctx, to, form)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, isBuffer := c.buffers.Get().(*bytes.Buffer)
+	if !isBuffer {
+		body = new(bytes.Buffer)
+	}
+	defer func() {
+		if body.Reset(); body.Cap() <= maxKept {
+			c.buffers.Put(body)
+		}
+	}()
+	n, err := body.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return Answer{}, c.transportError(ctx, err, to, time.Since(start))
+	case n > maxAnswer:
+		return Answer{}, c.tooLarge(maxAnswer)
+	}
+	a, err := ReadAnswer(body.Bytes(), &c.Keys)
+	if err != nil {
+		return Answer{}, FormatError(c.Backend, err)
+	}
+	return a, nil
 }
 
 // Do sends the request. Every error is an *Error.

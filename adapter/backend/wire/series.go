@@ -62,6 +62,8 @@ func (c *Client) open(ctx context.Context, to *url.URL, form url.Values) (*http.
 		}
 		if method == http.MethodPost {
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			// Not sent: it tells the transport that the request may be repeated where the server has closed the connection.
+			req.Header["Idempotency-Key"] = nil
 		}
 		start := time.Now()
 		resp, err := c.HTTP.Do(req)

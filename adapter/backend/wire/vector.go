@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -80,7 +81,7 @@ func (d *decoder) data(a *Answer) error {
 		case "result":
 			if a.Type == "" {
 				d.peek()
-				later = d.at0()
+				later = d.pos
 				return d.skip()
 			}
 			return d.result(a)
@@ -108,7 +109,13 @@ func (d *decoder) result(a *Answer) error {
 		if d.null() {
 			return nil
 		}
-		return d.array(func() error { return d.series(a) })
+		from := d.pos
+		return d.array(func() error {
+			if len(a.Points) == 1 { // the others are about as long
+				a.Points = slices.Grow(a.Points, (len(d.in)-d.pos)/(d.pos-from)+1)
+			}
+			return d.series(a)
+		})
 	default:
 		return d.skip()
 	}
@@ -137,7 +144,8 @@ func (d *decoder) series(a *Answer) error {
 	case err != nil:
 		return err
 	case histogram:
-		a.Histogram = &p.Key
+		key := p.Key // p itself stays off the heap
+		a.Histogram = &key
 	case !valued:
 		return errors.New("a series has no value")
 	default:
@@ -209,8 +217,6 @@ type scanner struct {
 	in  []byte
 	pos int
 }
-
-func (s *scanner) at0() int { return s.pos }
 
 // peek returns the next byte that is not white space; 0 at the end.
 func (s *scanner) peek() byte {
