@@ -155,10 +155,10 @@ func (v *view) dropped(yield func(dropped) bool) {
 
 // time is when the point was true: as the backend says, or when it was asked.
 func (v *view) time(e *entry) metav1.Time {
-	if e.Point.Time.IsZero() {
+	if e.Time.IsZero() {
 		return metav1.NewTime(v.result.At)
 	}
-	return metav1.NewTime(e.Point.Time)
+	return metav1.NewTime(e.Time)
 }
 
 // keyLabels are a key's labels as selectors take them.
