@@ -46,7 +46,7 @@ controlplane: build controlplane-build ## Leave a control plane running with For
 
 .PHONY: e2e
 e2e: build controlplane-build ## The same binary under a real Kubernetes control plane.
-	go test -count=1 -timeout 20m ./test/e2e/... -e2e $(E2E_ARGS)
+	go test -count=1 -timeout 20m -parallel 32 ./test/e2e/... -e2e $(E2E_ARGS)
 
 .PHONY: prometheus-adapter-build
 prometheus-adapter-build:

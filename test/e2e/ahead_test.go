@@ -50,7 +50,7 @@ func TestScalesAhead(t *testing.T) {
 	t.Parallel()
 	plane := startPlane(t, startUp)
 	prom := startPrometheus(t, 20)
-	startForesail(t, plane, shopConfig(prom.url, t.TempDir()))
+	startForesail(t, plane, shopConfig(prom.url, t.TempDir()), flags{})
 
 	const ns = "shop"
 	plane.mustKubectl(t, "", "create", "namespace", ns)
@@ -65,7 +65,7 @@ func TestScalesAhead(t *testing.T) {
 	first := nextPeak(time.Now().Add(lead + startUp))
 	last := first.Add((daysAhead - 1) * day)
 	t.Logf("comparing over %d peaks, the first at %s", daysAhead, first.Format(time.TimeOnly))
-	time.Sleep(time.Until(last.Add(startUp + 6*time.Second)))
+	time.Sleep(time.Until(last.Add(startUp + 5*time.Second)))
 
 	needed := podsFor(peak / tolerance)
 	for start := first; !start.After(last); start = start.Add(day) {
@@ -93,7 +93,7 @@ func TestScalesAhead(t *testing.T) {
 		}
 	}
 
-	t.Run("backend dies at the peak", func(t *testing.T) { backendDies(t, plane, prom, rec, ns) })
+	t.Run("backend dies at the peak", func(t *testing.T) { backendDies(t, plane, prom, rec, ns, last) })
 	t.Run("API without a backend", func(t *testing.T) { apiWithoutBackend(t, plane) })
 }
 
@@ -138,10 +138,9 @@ func externalValue(ctx context.Context, p *plane, ns, metric string) (int64, err
 }
 
 // backendDies takes the backend away when both Deployments are large. Nothing is known any more: nothing may shrink.
-func backendDies(t *testing.T, p *plane, prom *prometheusServer, rec *recorder, ns string) {
+func backendDies(t *testing.T, p *plane, prom *prometheusServer, rec *recorder, ns string, peakStart time.Time) {
 	// Late in a peak everything is up; right after it a reading of the load would scale both down.
-	peakEnd := nextPeak(time.Now()).Add(peakUntil - peakFrom)
-	time.Sleep(time.Until(peakEnd.Add(-3 * time.Second)))
+	time.Sleep(time.Until(peakStart.Add(peakUntil - peakFrom - 3*time.Second)))
 	prom.kill()
 	killed := time.Now()
 	sizes := map[string]int{}
@@ -152,7 +151,7 @@ func backendDies(t *testing.T, p *plane, prom *prometheusServer, rec *recorder, 
 			t.Errorf("%s has only %d pods at the end of the peak; the test proves nothing", name, m.desired)
 		}
 	}
-	time.Sleep(30 * time.Second)
+	time.Sleep(20 * time.Second)
 	for name, size := range sizes {
 		if lowest := rec.lowest(name, killed); lowest < size {
 			t.Errorf("%s was scaled from %d to %d after the backend died", name, size, lowest)

@@ -75,7 +75,7 @@ collectors:
       interval: 1s
       concurrencyLimit: %d
       targets: %s
-`, store, web, lead, day, strings.Join(brokers, ", "), working, targets.String()))
+`, store, web, lead, day, strings.Join(brokers, ", "), working, targets.String()), flags{})
 
 	// 30 messages a second more than are consumed, one consumer for each 10 of them: three or more, where there were two.
 	plane.mustKubectl(t, hpa("consumers", 2, 14, external("orders_lag_growth", "10")+external("orders_lag_growth_forecast", "10"))+

@@ -11,38 +11,48 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// startForesail runs bin/foresail as an aggregated API server of the plane and waits until the plane uses it. The flags
-// are those of the registration.
-func startForesail(t *testing.T, p *plane, config string, flags ...string) *output {
+// serving is a Foresail that serves the plane's metrics APIs.
+type serving struct {
+	*output
+	file string // its config
+	port int    // of the metrics APIs
+}
+
+// flags are those of foresail serve and of the registration, beside the usual.
+type flags struct{ serve, register []string }
+
+// startForesail runs bin/foresail as an aggregated API server of the plane and waits until the plane uses it.
+func startForesail(t *testing.T, p *plane, config string, more flags) *serving {
 	t.Helper()
 	binary := filepath.Join(root, "bin", "foresail")
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("cannot find the binary, run make build: %v", err)
 	}
-	file := filepath.Join(t.TempDir(), "foresail.yaml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	s := &serving{file: filepath.Join(t.TempDir(), "foresail.yaml"), port: freePort(t)}
+	if err := os.WriteFile(s.file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
-	out := process(t, "foresail", binary, "serve", "--config", file, "--secure-port", strconv.Itoa(port), "--bind-address", "127.0.0.1",
+	s.output = process(t, "foresail", binary, append([]string{
+		"serve", "--config", s.file, "--secure-port", strconv.Itoa(s.port), "--bind-address", "127.0.0.1",
 		"--cert-dir", t.TempDir(), "--lister-kubeconfig", p.adapter,
-		"--authentication-kubeconfig", p.adapter, "--authorization-kubeconfig", p.adapter)
+		"--authentication-kubeconfig", p.adapter, "--authorization-kubeconfig", p.adapter,
+	}, more.serve...)...)
 	launcher := filepath.Join(root, "test", "controlplane", "bin", "controlplane")
 	registration := process(t, "registration", launcher, append([]string{
-		"register", "--kubeconfig", p.kubeconfig, "--port", strconv.Itoa(port), "--timeout", "50s",
+		"register", "--kubeconfig", p.kubeconfig, "--port", strconv.Itoa(s.port), "--timeout", "100s",
 		"--bin", filepath.Join(root, "test", "controlplane", "bin"),
-	}, flags...)...)
+	}, more.register...)...)
 	select {
 	case <-registration.done:
-	case <-out.done:
-		t.Fatalf("Foresail ended before it was registered:\n%s", out.tail(30))
-	case <-time.After(time.Minute):
-		t.Fatalf("Foresail's APIs did not become available within a minute:\n%s", out.tail(30))
+	case <-s.done:
+		t.Fatalf("Foresail ended before it was registered:\n%s", s.tail(30))
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("Foresail's APIs did not become available within two minutes:\n%s", s.tail(30))
 	}
 	if registration.err != nil {
-		t.Fatalf("cannot register Foresail: %v\n%s\n%s", registration.err, registration.tail(20), out.tail(30))
+		t.Fatalf("cannot register Foresail: %v\n%s\n%s", registration.err, registration.tail(20), s.tail(30))
 	}
-	return out
+	return s
 }
 
 // deployment is a Deployment of pods that kwok pretends to run. There is no scheduler: the node is in the template.

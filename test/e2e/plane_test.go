@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -37,6 +38,7 @@ type plane struct {
 	kubeconfig string // of an administrator
 	adapter    string // the kubeconfig of a user who has no more rights than Foresail needs
 	kubectlBin string
+	config     *rest.Config // of an administrator
 	client     kubernetes.Interface
 }
 
@@ -61,12 +63,12 @@ func startPlane(t *testing.T, podReadyDelay time.Duration) *plane {
 			p.kubectlBin = path
 		}
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", p.kubeconfig)
-	if err != nil {
+	var err error
+	if p.config, err = clientcmd.BuildConfigFromFlags("", p.kubeconfig); err != nil {
 		t.Fatalf("cannot read the plane's kubeconfig: %v", err)
 	}
-	config.QPS, config.Burst = 200, 400
-	if p.client, err = kubernetes.NewForConfig(config); err != nil {
+	p.config.QPS, p.config.Burst = 200, 400
+	if p.client, err = kubernetes.NewForConfig(p.config); err != nil {
 		t.Fatal(err)
 	}
 	return p

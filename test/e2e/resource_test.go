@@ -114,21 +114,39 @@ func resourceRules(t *testing.T) string {
 	return strings.ReplaceAll(string(rules), window, `"window": "2s"`)
 }
 
-// TestCPUAutoscalerAndTop has kube-prometheus' rules serve metrics.k8s.io to a stock CPU autoscaler and to kubectl top.
-func TestCPUAutoscalerAndTop(t *testing.T) {
+// TestUseAndReload has kube-prometheus' rules serve metrics.k8s.io while, beside them, the config changes.
+func TestUseAndReload(t *testing.T) {
 	if !*enabled {
 		t.Skip("needs a control plane: run make e2e")
 	}
 	t.Parallel()
 	plane := startPlane(t, 0)
-	const ns = "web"
-	plane.mustKubectl(t, "", "create", "namespace", ns)
+	plane.mustKubectl(t, "", "create", "namespace", useNamespace)
+	usage, source := startUsage(t, plane, useNamespace, .6), startSource(t)
+	web := freePort(t)
+	config := fmt.Sprintf(reloadConfig, web, usage.url, source.url) + resourceRules(t)
+	foresail := startForesail(t, plane, config, flags{
+		serve: []string{"--metrics-relist-interval", "5s", "--metrics-max-age", "1m"}, register: []string{"--resource-metrics"},
+	})
+	t.Run("CPU autoscaler and top", func(t *testing.T) {
+		t.Parallel()
+		cpuAndTop(t, plane, usage)
+	})
+	t.Run("config breaks", func(t *testing.T) {
+		t.Parallel()
+		configBreaks(t, plane, source, foresail, fmt.Sprintf("http://127.0.0.1:%d/metrics", web), config)
+	})
+}
+
+// useNamespace is that of the pods whose use is told.
+const useNamespace = "web"
+
+// cpuAndTop is a stock CPU autoscaler and kubectl top.
+func cpuAndTop(t *testing.T, plane *plane, usage *usageServer) {
+	const ns = useNamespace
 	image := `image: "registry.invalid/none"`
 	web := strings.Replace(deployment("web", 2), image, image+`, resources: {requests: {cpu: 200m, memory: 128Mi}}`, 1)
 	plane.mustKubectl(t, web, "-n", ns, "apply", "-f", "-")
-	usage := startUsage(t, plane, ns, .6)
-	startForesail(t, plane, fmt.Sprintf("web: {listen: \"\"}\nbackends: [{name: main, prometheus: {url: %q}}]\n%s", usage.url, resourceRules(t)), "--resource-metrics")
-
 	// Half of the 200m that a pod asks for is 100m: six pods for 0.6 cores, three for 0.3.
 	plane.mustKubectl(t, hpa("web", 2, 12,
 		"  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}\n"), "-n", ns, "apply", "-f", "-")
