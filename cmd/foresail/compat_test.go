@@ -101,3 +101,16 @@ func TestExplainFollowsAReadToItsValue(t *testing.T) {
 		t.Errorf("status %d, said %q", status, stderr)
 	}
 }
+
+func TestExplainTellsWhoMayRead(t *testing.T) {
+	file := write(t, "enforceNamespace: true\n"+strings.Replace(inspected, "sum(<<.Series>>{<<.LabelMatchers>>})", "sum(<<.Series>>)\n  namespaces: [bank]", 1))
+	for namespace, want := range map[string]string{
+		"bank": `query   sum(queue{namespace="bank"})`,
+		"shop": `refused metric "queue" (externalRules[0]) may not be read from namespace "shop", only from bank`,
+	} {
+		status, stdout, stderr := call(t, "explain", "queue", "--config", file, "--prometheus-url", inspectedServer(t), "-n", namespace)
+		if status != 0 || !strings.Contains(stdout, want) {
+			t.Errorf("%s: status %d %q, want %q in:\n%s", namespace, status, stderr, want, stdout)
+		}
+	}
+}

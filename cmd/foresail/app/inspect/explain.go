@@ -65,6 +65,10 @@ func (e *Entry) read(w io.Writer, o Options) {
 // answer writes the query, and what the backend says to it.
 func (e *Entry) answer(ctx context.Context, w io.Writer, askers askers) {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(w, "  "+format+"\n", args...) }
+	if e.refused != nil {
+		say("refused %v", e.refused)
+		return
+	}
 	if e.All == "" {
 		say("query   %s", e.One)
 		say("value   depends on the objects that are read: %s", e.NoAll)

@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/kube"
 	"github.com/foresail/foresail/adapter/legacy"
@@ -46,6 +47,7 @@ type Entry struct {
 
 	backend string
 	label   string
+	refused error // of reads from the namespace
 }
 
 // object is the name that stands for an object in queries.
@@ -61,6 +63,7 @@ func Entries(ctx context.Context, o Options) ([]Entry, error) {
 		if !r.External() {
 			e.API, e.Resource = "custom", r.Resource.String()
 		}
+		e.refused = adapter.Admit(r.Namespaces, o.Namespace, r.Name, "")
 		entries = append(entries, e)
 		taken[e.Resource+"/"+strings.ToLower(e.Metric)] = true
 	}
@@ -93,6 +96,7 @@ func Entries(ctx context.Context, o Options) ([]Entry, error) {
 		for _, f := range table.All() {
 			e := queries(f, o)
 			e.Rule = origin[f.Rule]
+			e.refused = adapter.Admit(f.Rule.Rule.Namespaces, o.Namespace, e.Metric, e.Rule)
 			if e.Resource == "" && taken["/"+strings.ToLower(e.Metric)] || taken[e.Resource+"/"+strings.ToLower(e.Metric)] {
 				continue // the short form has precedence
 			}
