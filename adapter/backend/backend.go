@@ -61,6 +61,7 @@ type Metrics struct {
 	queries    *prometheus.CounterVec
 	errors     *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
+	inFlight   *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics; a nil registerer leaves them unregistered. An open Store adds what its engine and
@@ -82,6 +83,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from asking a backend to its decoded answer or error.",
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"backend"}),
+		inFlight: auto.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "foresail_backend_queries_in_flight",
+			Help: "Queries that a backend is answering.",
+		}, []string{"backend"}),
 	}
 }
 
@@ -89,7 +94,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) track(backend, kind string) func(*error) {
 	start := time.Now()
 	m.queries.WithLabelValues(backend, kind).Inc()
+	m.inFlight.WithLabelValues(backend).Inc()
 	return func(err *error) {
+		m.inFlight.WithLabelValues(backend).Dec()
 		m.duration.WithLabelValues(backend).Observe(time.Since(start).Seconds())
 		if *err == nil {
 			return

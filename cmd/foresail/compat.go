@@ -20,6 +20,7 @@ import (
 type inspectFlags struct {
 	path, namespace, selector string
 	maxAge                    time.Duration
+	resources                 []string
 	prometheus                prometheusFlags
 }
 
@@ -28,6 +29,7 @@ func (f *inspectFlags) add(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.namespace, "namespace", "n", "default", "the namespace that reads")
 	fs.StringVar(&f.selector, "selector", "", "the metric's selector, as in queue=orders")
 	fs.DurationVar(&f.maxAge, "metrics-max-age", 10*time.Minute, "how old the last sample of a series may be that makes a metric")
+	addCustomFlag(fs, &f.resources)
 	f.prometheus.add(fs)
 }
 
@@ -42,12 +44,16 @@ func (f *inspectFlags) options() (inspect.Options, error) {
 	if err != nil {
 		return inspect.Options{}, fmt.Errorf("--selector is no selector: %w", err)
 	}
+	custom, err := customResources(f.resources)
+	if err != nil {
+		return inspect.Options{}, err
+	}
 	fallback, err := f.prometheus.backends()
 	if err != nil {
 		return inspect.Options{}, err
 	}
 	file, err := config.Load(f.path, fallback...)
-	return inspect.Options{File: file, Namespace: f.namespace, Selector: selector, MaxAge: f.maxAge}, err
+	return inspect.Options{File: file, Namespace: f.namespace, Selector: selector, MaxAge: f.maxAge, Custom: custom}, err
 }
 
 func compatCommand(stdout io.Writer) *cobra.Command {

@@ -114,3 +114,27 @@ func TestExplainTellsWhoMayRead(t *testing.T) {
 		}
 	}
 }
+
+// A custom resource is known once it is declared, and the embedded store is read where it is there.
+func TestInspectOfCustomResourcesAndTheStore(t *testing.T) {
+	file := write(t, strings.Replace(inspected, "pod: {resource: pod}", "pod: {group: argoproj.io, resource: rollout}", 1))
+	args := []string{"compat", "--config", file, "--prometheus-url", inspectedServer(t), "-n", "shop"}
+	if status, _, stderr := call(t, args...); status != 1 || !strings.Contains(stderr, "not known to the cluster") {
+		t.Errorf("undeclared: status %d, %q", status, stderr)
+	}
+	if status, stdout, stderr := call(t, append(args, "--crd", "rollouts.argoproj.io")...); status != 0 ||
+		!strings.Contains(stdout, "custom rollouts.argoproj.io/requests_rate (rules[0])") {
+		t.Errorf("declared: status %d, %q, %s", status, stderr, stdout)
+	}
+	path := t.TempDir()
+	config := func(store string) string {
+		return write(t, fmt.Sprintf("store: {path: %q}\nmetrics: [{name: one, query: vector(1), external: {}}]\n", store))
+	}
+	_, stdout, _ := call(t, "explain", "one", "--config", config(path+"/nowhere"))
+	if !strings.Contains(stdout, "cannot find the embedded store") {
+		t.Errorf("no store: %s", stdout)
+	}
+	if status, stdout, stderr := call(t, "explain", "one", "--config", config(path)); status != 0 || !strings.Contains(stdout, "value   1, the sum of 1 series") {
+		t.Errorf("the store: status %d, %q, %s", status, stderr, stdout)
+	}
+}

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/backend"
@@ -28,6 +30,8 @@ type Options struct {
 	Selector  labels.Selector
 	// MaxAge is how old the last sample of a series may be that makes a metric, above 0.
 	MaxAge time.Duration
+	// Custom are the resources of the cluster that Kubernetes itself does not have.
+	Custom []schema.GroupResource
 }
 
 // Entry is one metric of an API.
@@ -54,7 +58,7 @@ type Entry struct {
 const object = "NAME"
 
 // Entries returns the metrics that the file serves, those of its metrics first. The error names the rules that could
-// not be looked at, and comes with the entries of the others. Resources are those that Kubernetes itself has.
+// not be looked at, and comes with the entries of the others.
 func Entries(ctx context.Context, o Options) ([]Entry, error) {
 	var entries []Entry
 	taken := map[string]bool{}
@@ -73,7 +77,11 @@ func Entries(ctx context.Context, o Options) ([]Entry, error) {
 	}
 	defer askers.close()
 	var problems []error
-	mapper := kube.NewStaticMapper()
+	var custom []kube.Custom
+	for _, r := range o.Custom {
+		custom = append(custom, kube.CustomByConvention(r))
+	}
+	mapper := kube.NewStaticMapper(custom...)
 	known := legacy.Options{Mapper: legacy.RESTMapper{Mapper: mapper, GroupNames: mapper.Groups}}
 	for _, section := range []struct {
 		name     string
@@ -141,33 +149,63 @@ func queries(f legacy.Found, o Options) Entry {
 	return e
 }
 
-// askers are the file's servers by name. The embedded store is none of them: a server may have it open.
-type askers map[string]*backend.Prometheus
+// asker is what is asked of a backend.
+type asker interface {
+	Query(ctx context.Context, promql string, at time.Time) ([]series.Point, error)
+	Series(ctx context.Context, selector string, since time.Time, each func(series.Key)) error
+}
+
+// askers are the file's backends by name.
+type askers struct {
+	named  map[string]asker
+	closes []func()
+	// storeErr says why the embedded store cannot be asked; nil where it can.
+	storeErr error
+}
 
 func open(file *config.File) (askers, error) {
-	all := askers{}
+	all := askers{named: map[string]asker{}}
 	for _, b := range file.Backends {
 		p, err := backend.NewPrometheus(b.Prometheus, backend.Options{Name: b.Name, Transport: b.Transport})
 		if err != nil {
 			all.close()
-			return nil, err
+			return askers{}, err
 		}
-		all[b.Name] = p
+		all.named[b.Name] = p
+		all.closes = append(all.closes, p.Close)
+	}
+	if file.UsesStore() {
+		all.openStore(file.Store)
 	}
 	return all, nil
 }
 
+// openStore opens the embedded store if it is there and no server has it open.
+func (a *askers) openStore(c backend.StoreConfig) {
+	if _, err := os.Stat(c.Path); err != nil { // opening it would make one
+		a.storeErr = fmt.Errorf("cannot find the embedded store: %w", err)
+		return
+	}
+	store, err := backend.OpenStore(c, backend.Options{Name: config.StoreBackend})
+	if err != nil {
+		a.storeErr = err
+		return
+	}
+	a.named[config.StoreBackend] = store
+	a.closes = append(a.closes, func() { _ = store.Close() })
+}
+
 func (a askers) close() {
-	for _, p := range a {
-		p.Close()
+	for _, done := range a.closes {
+		done()
 	}
 }
 
-func (a askers) of(name string) (*backend.Prometheus, error) {
-	if p := a[name]; p != nil {
+func (a askers) of(name string) (asker, error) {
+	if p := a.named[name]; p != nil {
 		return p, nil
 	}
-	return nil, fmt.Errorf("cannot ask backend %q from here: it is the embedded store", name)
+	return nil, fmt.Errorf("cannot ask backend %q: %w", name, a.storeErr)
 }
 
 func (a askers) entries(

@@ -1,0 +1,83 @@
+package app
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// docs/METRICS.md names every metric that a program with all parts shows or that the code could show, and no other.
+func TestMetricsAreInTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/METRICS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(foresail_[a-z_]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		documented[m[1]] = true
+	}
+	known := inTheCode(t)
+	for name := range known {
+		if !documented[name] {
+			t.Errorf("%s is not in docs/METRICS.md", name)
+		}
+	}
+	for name := range documented {
+		if !known[name] {
+			t.Errorf("docs/METRICS.md has %s, which nothing registers", name)
+		}
+	}
+
+	a, url := start(t, fmt.Sprintf(`
+backends: [{name: main, prometheus: {url: %q}}]
+store: {path: %q}
+web: {listen: "127.0.0.1:0"}
+metrics: [{name: load, query: x, external: {}, forecast: {}}]
+rules: [{seriesQuery: s, resources: {template: <<.Resource>>}, metricsQuery: "sum(<<.Series>>) by (<<.GroupBy>>)"}]
+collectors: {nodeMemory: {interval: 1s, proc: %q}}
+`, promServer(t, `{"metric":{},"value":[1,"12.5"]}`), t.TempDir(), procWith(t, 1000, 400)))
+	get(t, url+"/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/load")
+	_, page := get(t, a.WebURL()+"/metrics")
+	shown := regexp.MustCompile(`(?m)^# TYPE (foresail_[a-z_]+) `).FindAllStringSubmatch(page, -1)
+	if len(shown) < 15 {
+		t.Errorf("only %d metrics are shown", len(shown))
+	}
+	for _, m := range shown {
+		if !documented[m[1]] && !strings.HasPrefix(m[1], "foresail_store_") {
+			t.Errorf("%s is shown and not in docs/METRICS.md", m[1])
+		}
+	}
+	if !strings.Contains(page, `foresail_backend_queries_in_flight{backend="main"} 0`) {
+		t.Error("queries in flight are not told, or do not end")
+	}
+}
+
+// inTheCode returns the names that stand in the code where metrics are made.
+func inTheCode(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	whole, tracker := regexp.MustCompile(`"(foresail_[a-z_]*[a-z])"`), regexp.MustCompile(`desc\("(forecast[a-z_]*)"`)
+	for _, folder := range []string{"adapter", "collectors", "forecast", "cmd"} {
+		err := filepath.WalkDir(filepath.Join("../../..", folder), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "app/self.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, m := range whole.FindAllStringSubmatch(string(text), -1) {
+				names[m[1]] = true
+			}
+			for _, m := range tracker.FindAllStringSubmatch(string(text), -1) {
+				names["foresail_"+m[1]] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names
+}
