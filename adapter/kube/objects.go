@@ -70,6 +70,8 @@ type watch struct {
 	deadline   time.Time
 	// failure is the newest error of listing or watching, kept to be told while the watch has no objects yet.
 	failure atomic.Pointer[error]
+	// chosen are the selections that were read lately.
+	chosen selections
 }
 
 // New returns objects that are not watched yet. It asks the cluster nothing.
@@ -116,23 +118,37 @@ func (o *Objects) Synced() bool {
 	return true
 }
 
-// Names returns the names of the live objects of a namespace that the selector matches; never nil without an error.
+// Names returns the names of the live objects of a namespace that the selector matches; never nil without an error. They
+// are shared and must not be written to.
 // Pods that ended or are being deleted are not alive. The namespace is ignored for cluster-scoped resources. The first
 // reads of a resource wait for its watch, up to five seconds after it began.
 func (o *Objects) Names(
 	ctx context.Context, resource schema.GroupResource, namespace string, selector labels.Selector,
 ) (map[string]struct{}, error) {
-	found, err := o.known(ctx, resource, namespace)
+	w, err := o.synced(ctx, resource)
 	if err != nil {
 		return nil, err
 	}
-	names := make(map[string]struct{}, len(found))
+	by := selection{namespace: namespace, selector: selector.String()}
+	if !w.namespaced {
+		by.namespace = ""
+	}
+	version := w.chosen.version.Load() // before the objects, so that what is worked out of older ones is not kept
+	if names, known := w.chosen.names(by, version); known {
+		return names, nil
+	}
+	found, err := w.known(resource, namespace)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]struct{})
 	for object := range matching(found, selector) {
 		other := object.Namespace != "" && object.Namespace != namespace
 		if !other && (resource != Pods || object.DeletionTimestamp == nil) {
 			names[object.Name] = struct{}{}
 		}
 	}
+	w.chosen.keep(by, version, names)
 	return names, nil
 }
 
@@ -142,22 +158,28 @@ func (o *Objects) Names(
 func (o *Objects) List(
 	ctx context.Context, resource schema.GroupResource, namespace string, selector labels.Selector,
 ) ([]*metav1.PartialObjectMetadata, error) {
-	found, err := o.known(ctx, resource, namespace)
+	w, err := o.synced(ctx, resource)
+	if err != nil {
+		return nil, err
+	}
+	found, err := w.known(resource, namespace)
 	if err != nil {
 		return nil, err
 	}
 	return slices.AppendSeq(make([]*metav1.PartialObjectMetadata, 0, len(found)), matching(found, selector)), nil
 }
 
-// known returns the objects of a namespace, of all for "".
-func (o *Objects) known(ctx context.Context, resource schema.GroupResource, namespace string) ([]any, error) {
+// synced returns the watch of a resource once it has its objects.
+func (o *Objects) synced(ctx context.Context, resource schema.GroupResource) (*watch, error) {
 	w, err := o.watch(resource)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.wait(ctx, resource); err != nil {
-		return nil, err
-	}
+	return w, w.wait(ctx, resource)
+}
+
+// known returns the objects of a namespace, of all for "".
+func (w *watch) known(resource schema.GroupResource, namespace string) ([]any, error) {
 	if namespace == "" || !w.namespaced {
 		return w.informer.GetIndexer().List(), nil
 	}
@@ -220,6 +242,9 @@ func (o *Objects) watch(resource schema.GroupResource) (*watch, error) {
 	w.informer = metadatainformer.NewFilteredMetadataInformer(o.client, gvr, metav1.NamespaceAll, 0,
 		cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, tweak).Informer()
 	if err := w.informer.SetTransform(strip); err != nil {
+		return nil, fmt.Errorf("cannot watch %s: %w", resource, err)
+	}
+	if _, err := w.informer.AddEventHandler(w.chosen.handler()); err != nil {
 		return nil, fmt.Errorf("cannot watch %s: %w", resource, err)
 	}
 	if err := w.informer.SetWatchErrorHandlerWithContext(o.failed(w, resource)); err != nil {
