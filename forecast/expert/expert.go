@@ -1,7 +1,10 @@
 // Package expert holds the single ways of forecasting a series that the forecaster mixes, one file each, so that each may be simple.
 package expert
 
-import "github.com/foresail/foresail/forecast/past"
+import (
+	"github.com/foresail/foresail/forecast/past"
+	"github.com/foresail/foresail/forecast/snapshot"
+)
 
 // Model is one way of forecasting a series. A model allocates nothing after it has warmed up, except where it seeds itself
 // anew.
@@ -11,6 +14,8 @@ type Model interface {
 	// Path writes the forecasts 1..len(dst) steps after the newest one of h, in units of the series: NaN where the model
 	// cannot know, and is then left out of the mixture (it is asleep).
 	Path(h *past.History, dst []float64)
+	// Keep writes or reads the state.
+	Snap(c *snapshot.Codec)
 }
 
 // Options say what models are for.

@@ -78,8 +78,13 @@ func (h *History) Push(slot int64, v float64) {
 	for i := 1; i < rangeBlocks; i++ {
 		h.min, h.max = min(h.min, h.low[i]), max(h.max, h.high[i])
 	}
+	h.look()
+}
+
+// look asks the clock about the newest step.
+func (h *History) look() {
 	if h.utc != nil {
-		h.plain = h.clock.Plain(slot-int64(len(h.roots)), slot+int64(len(h.exact)))
+		h.plain = h.clock.Plain(h.slot-int64(len(h.roots)), h.slot+int64(len(h.exact)))
 		*h.utc = *h
 		h.utc.clock, h.utc.utc, h.utc.plain = nil, nil, true
 	}

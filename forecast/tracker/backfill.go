@@ -23,6 +23,8 @@ type History interface {
 // are the same whether learnt at once or live. Live samples that arrive meanwhile are served from as usual, and are learnt
 // again on top of the history if they are newer than it.
 //
+// Of series that were loaded it asks for what came since.
+//
 // The newest chunk is asked first: only series in it, or live already, are followed back. The error names every part of
 // the past that could not be had, or that the metric has no spec; the rest is learnt all the same, and
 // calling again repeats the whole. A series is replaced only by one that has learnt at least as much.
@@ -49,12 +51,17 @@ type filler struct {
 	spec       Spec
 	series     map[series.Key]*tracked
 	issueSince time.Time
+	since      time.Time // From when on loaded series know nothing; zero without any.
+	shared     *metric   // Whose lock is to be held, as loaded series are seen by others; nil without any.
 }
 
 // begin starts to note live samples, and follows the series that are live already.
 func (m *metric) begin(name string) (*filler, error) {
 	m.Lock()
 	defer m.Unlock()
+	if m.resuming {
+		return m.catchUp(), nil
+	}
 	if m.filling != nil {
 		return nil, fmt.Errorf("cannot back-fill %s: already being back-filled", name)
 	}
@@ -66,10 +73,31 @@ func (m *metric) begin(name string) (*filler, error) {
 	return f, nil
 }
 
+// catchUp is begin for series that were loaded.
+func (m *metric) catchUp() *filler {
+	m.resuming = false
+	f := &filler{spec: m.spec, series: map[series.Key]*tracked{}, shared: m}
+	for key, s := range m.series {
+		if !s.held {
+			f.add(key)
+			continue
+		}
+		f.series[key] = s
+		if f.since.IsZero() || s.newest.Before(f.since) {
+			f.since = s.newest
+		}
+	}
+	return f
+}
+
 // fill asks for the newest part of the past, then for the others from old to new.
 func (f *filler) fill(ctx context.Context, query string, h History, now time.Time) error {
 	step := f.spec.Forecast.Step
-	slot := now.Add(-f.spec.History).UnixNano() / int64(step)
+	begin := now.Add(-f.spec.History)
+	if f.since.After(begin) {
+		begin = f.since
+	}
+	slot := begin.UnixNano() / int64(step)
 	from := time.Unix(0, slot*int64(step)+int64(step/2))
 	end := int(now.Sub(from) / step) // The last slot whose middle has passed.
 	start := max(end-chunk+1, 0)
@@ -116,6 +144,10 @@ func (f *filler) add(key series.Key) {
 
 // feed takes in what was answered of a part of the past.
 func (f *filler) feed(runs []series.Run, from, to time.Time) {
+	if f.shared != nil {
+		f.shared.Lock()
+		defer f.shared.Unlock()
+	}
 	answered := make(map[series.Key]bool, len(runs))
 	for _, r := range runs {
 		key := r.Key.WithMetric(f.spec.Metric)
@@ -165,6 +197,7 @@ func (s *tracked) take(sample series.Sample, issueSince time.Time) {
 // end puts the back-filled series in the place of the live ones, with the live samples noted meanwhile on top; m is locked.
 func (m *metric) end(f *filler) {
 	for key, s := range f.series {
+		s.held = false
 		for _, sample := range m.filling[key] {
 			s.take(sample, f.issueSince)
 		}

@@ -20,6 +20,7 @@ type tracked struct {
 	last       series.Sample     // Of the live ones.
 	seen       time.Time         // When it was last there, be it in the past.
 	round      int               // Of the metric, when it was last there.
+	held       bool              // Loaded, and waiting for what came since.
 	values     int               // Grid values learnt.
 	pending    []Due             // By step of At modulo the lead.
 	due        *Due              // Replaced, never changed, too.

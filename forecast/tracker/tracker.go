@@ -35,6 +35,8 @@ type Spec struct {
 	MaxSeries int
 	// AbsentZero has a series be 0 where a query that was answered does not have it; else nothing is known of it then.
 	AbsentZero bool
+	// Source tells one query from another, so that nothing learnt of one is resumed for another; see Load.
+	Source string
 }
 
 func (s *Spec) complete() error {
@@ -181,6 +183,8 @@ type metric struct {
 	filling map[series.Key][]series.Sample // Live samples while a back-fill runs, else nil.
 	warned  bool
 	round   int // Of observations.
+	// resuming tells that series were loaded and the past since is not known yet; live samples of those wait in filling.
+	resuming bool
 }
 
 // takes adopts a changed spec if what the series have learnt is still good.
@@ -234,8 +238,10 @@ func (m *metric) feed(s *tracked, p series.Point) error {
 	if m.filling != nil {
 		m.filling[p.Key] = append(m.filling[p.Key], p.Sample)
 	}
-	if err := s.feed(p.Sample, true); err != nil {
-		return err
+	if !s.held {
+		if err := s.feed(p.Sample, true); err != nil {
+			return err
+		}
 	}
 	if p.Time.After(s.last.Time) {
 		s.last = p.Sample

@@ -24,6 +24,7 @@ func forecastSpecs(all []rules.Rule) []tracker.Spec {
 		specs = append(specs, tracker.Spec{
 			Metric: r.Name, Forecast: r.Forecast.Config, MaxAge: r.MaxAge, History: r.Forecast.History,
 			AbsentZero: r.Forecast.Absent == rules.AbsentZero,
+			Source:     r.Backend + "\n" + r.Query,
 		})
 	}
 	return specs

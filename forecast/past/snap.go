@@ -1,0 +1,53 @@
+package past
+
+import (
+	"slices"
+
+	"github.com/foresail/foresail/forecast/snapshot"
+)
+
+// Snap writes or reads the state.
+func (h *History) Snap(c *snapshot.Codec) {
+	c.Singles(h.roots)
+	c.Floats(h.exact)
+	c.Count(&h.steps)
+	c.Count(&h.count)
+	c.Count(&h.gap)
+	c.Int64(&h.slot)
+	c.Float(&h.last)
+	c.Floats(h.low[:])
+	c.Floats(h.high[:])
+	c.Float(&h.min)
+	c.Float(&h.max)
+	if c.Reading() && c.Check(h.slot >= 0 && h.slot < 1<<61 && h.count <= h.steps && h.steps < 1<<53) {
+		h.next = h.steps % len(h.roots)
+		h.look()
+	}
+}
+
+// Snap writes or reads the state.
+func (r *Ranked[T]) Snap(c *snapshot.Codec) {
+	n := c.Length(len(r.ring), cap(r.ring))
+	c.Count(&r.next)
+	wide := make([]float64, n)
+	if !c.Reading() {
+		for i, v := range r.ring {
+			wide[i] = float64(v)
+		}
+	}
+	c.Floats(wide)
+	if !c.Reading() {
+		return
+	}
+	r.ring, r.sorted = r.ring[:0], r.sorted[:0]
+	for _, v := range wide {
+		c.Check(v == v)
+		r.ring = append(r.ring, T(v))
+	}
+	if !c.Check(r.next < max(cap(r.ring), 1)) {
+		r.Clear()
+		return
+	}
+	r.sorted = append(r.sorted, r.ring...)
+	slices.Sort(r.sorted)
+}

@@ -1,0 +1,149 @@
+package forecast
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/foresail/foresail/forecast/snapshot"
+)
+
+// Snap writes the state, or reads that of a forecaster with the same config. Outlooks are the same from then on as those of the
+// one that wrote it. With an error the forecaster must not be used.
+func (f *Forecaster) Snap(c *snapshot.Codec) error {
+	mark, want := f.config.mark(), f.config.mark()
+	if c.Text(&mark); mark != want {
+		return fmt.Errorf("cannot resume a forecast of config %.200q with %q", mark, want)
+	}
+	c.Uint64(&f.seed)
+	f.history.Snap(c)
+	for _, m := range f.models {
+		m.Snap(c)
+	}
+	for _, m := range f.mixes {
+		m.snap(c)
+	}
+	f.errors.snap(c)
+	f.gate.snap(c)
+	for i := range f.paths {
+		for _, path := range f.paths[i] {
+			c.Floats(path)
+		}
+		c.Floats(f.mixed[i])
+	}
+	c.Floats(f.points)
+	c.Floats(f.windows)
+	if !c.Check(true) {
+		return fmt.Errorf("cannot resume a forecast: %w", snapshot.ErrDamaged)
+	}
+	return nil
+}
+
+// mark tells configs apart whose states do not fit each other, and versions of the state, which is the number.
+func (c *Config) mark() string {
+	events := uint64(0)
+	for _, e := range c.Events {
+		for _, v := range []uint64{uint64(e.From.UnixNano()), uint64(e.To.UnixNano()), math.Float64bits(e.Uplift)} {
+			events = (events ^ v) * 0x100000001b3 // As FNV does.
+		}
+		if e.Sunday {
+			events++
+		}
+	}
+	return fmt.Sprintf("1 %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Zone, events)
+}
+
+// Snap writes or reads the state; the error is that it was damaged.
+func (g *Grid) Snap(c *snapshot.Codec) error {
+	c.Int64(&g.slot)
+	c.Int64(&g.newest)
+	c.Count(&g.count)
+	c.Float(&g.mean)
+	if !c.Check(g.slot >= 0 && !missing(g.mean)) {
+		return fmt.Errorf("cannot resume a grid: %w", snapshot.ErrDamaged)
+	}
+	return nil
+}
+
+func (m *mixture) snap(c *snapshot.Codec) {
+	c.Floats(m.regret)
+	c.Floats(m.square)
+	c.Float(&m.bound)
+}
+
+func (r *residuals) snap(c *snapshot.Codec) {
+	snapshot.Words(c, r.errors)
+	c.Float(&r.size)
+}
+
+func (s *size) snap(c *snapshot.Codec) {
+	means := []*mean{&s.usual, &s.lately, &s.justNow}
+	for i := range s.byTime {
+		means = append(means, &s.byTime[i])
+	}
+	for _, m := range means {
+		both := [2]float32{m.value, m.count}
+		c.Singles(both[:])
+		m.value, m.count = both[0], both[1]
+	}
+}
+
+func (t *target) snap(c *snapshot.Codec) {
+	t.errors.Snap(c)
+	if t.lead == t.shape.lead {
+		t.around.snap(c)
+	}
+	for i := range t.sizes {
+		t.sizes[i].snap(c)
+	}
+	for l := range t.regressed {
+		for i := range t.regressed[l] {
+			t.regressed[l][i].Snap(c)
+		}
+		t.mixes[l].snap(c)
+	}
+	c.Floats(t.shifts[:])
+	for i := range t.issues {
+		is := &t.issues[i]
+		c.Float(&is.location)
+		c.Float(&is.size)
+		c.Floats(is.scale[:])
+		for k := range is.features {
+			c.Singles(is.features[k][:])
+		}
+		for l := range is.said {
+			c.Floats(is.said[l][:])
+		}
+		c.Floats(is.mixed[:])
+		c.Floats(is.bounds[:])
+	}
+	c.Floats(t.offsets[:])
+	c.Float(&t.heard)
+}
+
+func (c *calibration) snap(to *snapshot.Codec) {
+	to.Count(&c.steps)
+	to.Count(&c.stride)
+	to.Bool(&c.keeps)
+	to.Check(c.stride > 0)
+	for i := range c.anchors {
+		c.points[i].snap(to)
+		if c.windows[i] != c.points[i] {
+			c.windows[i].snap(to)
+		}
+	}
+}
+
+func (g *gate) snap(c *snapshot.Codec) {
+	for i := range g.rivals {
+		r := &g.rivals[i]
+		r.errors.Snap(c)
+		c.Floats(r.tops)
+		c.Floats(r.bounds)
+		c.Float(&r.own)
+		c.Float(&r.naive)
+	}
+	c.Floats(g.bounds)
+	c.Float(&g.size)
+	c.Count(&g.matured)
+	c.Bool(&g.open)
+}
