@@ -105,6 +105,7 @@ func (a *App) wire(o Options) (err error) {
 	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Registry, Now: time.Now}, forecastSpecs(o.Config.Rules)...); err != nil {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
+	a.loadSnapshot()
 	if a.alive, err = a.watchObjects(o); err != nil {
 		return err
 	}
@@ -176,6 +177,7 @@ func (a *App) Run(outer context.Context) (err error) {
 		a.over = true
 		a.reloading.Unlock()
 		a.parts.Wait()
+		a.saveSnapshot()
 		err = errors.Join(err, a.close())
 	}()
 	g := a.current.Load()
@@ -187,6 +189,7 @@ func (a *App) Run(outer context.Context) (err error) {
 	a.sources.Load().start(ctx)
 	a.start(ctx, g)
 	g.parts.Go(func() { a.backfill(g.ctx, g) })
+	a.parts.Go(func() { a.saveSnapshots(ctx) })
 	if a.web != nil {
 		a.parts.Go(func() {
 			if err := a.web.run(ctx); err != nil {

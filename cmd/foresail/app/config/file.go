@@ -29,6 +29,8 @@ type File struct {
 	Backends []Backend           `yaml:"backends"`
 	Store    backend.StoreConfig `yaml:"store"`
 	Web      Web                 `yaml:"web"`
+	// Snapshots keep what forecasts have learnt across restarts.
+	Snapshots Snapshots `yaml:"snapshots"`
 	// EnforceNamespace is the default of that key of metrics, rules and externalRules.
 	EnforceNamespace bool `yaml:"enforceNamespace"`
 	// Limits bound what rules and their readers may cost.
@@ -156,6 +158,7 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	known = append(known, rules.Backend{Name: StoreBackend})
 	f.Store.Validate(below(report, "store"))
 	f.Web.Validate(below(report, "web"))
+	f.Snapshots.validate(below(report, "snapshots"))
 	f.Limits.Validate(below(report, "limits"))
 	f.enforce()
 	f.readCalendars(dir, report)

@@ -227,8 +227,9 @@ func TestLoadGoodFile(t *testing.T) {
 				TLS: backend.TLS{InsecureSkipVerify: true},
 			}},
 		},
-		Store: backend.StoreConfig{Path: "/var/lib/foresail", Retention: 50 * day, Lookback: 2 * time.Minute},
-		Web:   Web{Listen: "127.0.0.1:9099"}, Limits: standing.Limits{SeriesPerRule: 20_000, RulesPerNamespace: 100},
+		Snapshots: Snapshots{Path: "/var/lib/foresail/learnt", Interval: 5 * time.Minute},
+		Store:     backend.StoreConfig{Path: "/var/lib/foresail", Retention: 50 * day, Lookback: 2 * time.Minute},
+		Web:       Web{Listen: "127.0.0.1:9099"}, Limits: standing.Limits{SeriesPerRule: 20_000, RulesPerNamespace: 100},
 		Collectors: Collectors{
 			Kafka: []kafka.Config{{
 				Name: "orders", Brokers: []string{"kafka-0:9092", "[2001:db8::1]:9092"}, Interval: 10 * time.Second,
