@@ -68,11 +68,20 @@ BENCH_ARGS ?=
 bench-api: build controlplane-build prometheus-adapter-build ## The metrics API on a real control plane; exits 1 where a figure is missed. BENCH_ARGS=-smoke for a look.
 	go run ./bench/api $(BENCH_ARGS)
 
+.PHONY: test-kafka
+test-kafka: ## The Kafka collector against a real Apache Kafka broker on loopback; needs Java 17 and Maven.
+	@./test/kafka/jars.sh .cache/kafka || { status=$$?; [ $$status = 3 ] && exit 0; exit $$status; }; \
+	go test -count=1 -timeout 10m -v ./test/kafka -kafka $(CURDIR)/.cache/kafka $(KAFKA_ARGS)
+
 TRACES ?= bench/traces
 
 .PHONY: bench-forecast
 bench-forecast: ## Accuracy of the forecast, trace by trace; exits 1 where a figure is missed. TRACES=DIR for other traces.
 	go run ./bench/accuracy -check -traces $(TRACES)
+
+.PHONY: bench-collectors
+bench-collectors: ## What collecting costs; exits 1 where a figure is missed. BENCH=kafka for one of them.
+	go run ./bench/collectors $(BENCH)
 
 .PHONY: clean
 clean: ## Remove what was built.

@@ -23,6 +23,30 @@ var (
 	errGroupNotFound = kerr.GroupIDNotFound
 )
 
+// failures are all that a collection misses. Its text names the first few: of a cluster that is away there may be thousands.
+type failures []error
+
+// Error names the first failures.
+func (f failures) Error() string {
+	const most = 20
+	text := errors.Join(f[:min(len(f), most)]...).Error()
+	if more := len(f) - most; more > 0 {
+		text += fmt.Sprintf("\nand %d more", more)
+	}
+	return text
+}
+
+// Unwrap returns all failures.
+func (f failures) Unwrap() []error { return f }
+
+// failure returns what is missing, nil for nothing.
+func (c *collection) failure() error {
+	if len(c.errs) == 0 {
+		return nil
+	}
+	return failures(c.errs)
+}
+
 // missing returns the error for something that could not be read, with its reason.
 func missing(what string, err error) error {
 	return &collectors.Missing{What: what, Reason: reasonOf(err), Err: err}

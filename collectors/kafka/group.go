@@ -147,6 +147,9 @@ func (c *collection) group(g *group) {
 	if err := g.description.Err; err != nil && !errors.Is(err, errGroupNotFound) && c.described {
 		c.miss("the members of group "+g.id, err)
 	}
+	if len(g.Topics) == 0 && len(g.committed.Unnamed) > 0 {
+		c.miss("the topics of group "+g.id, kerr.UnknownTopicID)
+	}
 	for _, name := range g.topics() {
 		p := g.parts[name]
 		if p == nil {
@@ -217,6 +220,12 @@ func (v *view) fill(g *group) (failed map[int32]error) {
 		if g.ReadCommitted {
 			v.offsets[i].End = e.stable
 		}
+	}
+	if slices.Contains(g.committed.Unnamed, [16]byte(v.log.id)) {
+		for i := range v.offsets {
+			failed[int32(i)] = kerr.UnknownTopicID
+		}
+		return failed
 	}
 	commits := g.committed.Topics[v.topic]
 	some := false

@@ -129,7 +129,7 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		c.points = nil // What is left is only what was known before.
 	}
-	return c.points, errors.Join(c.errs...)
+	return c.points, c.failure()
 }
 
 // due tells whether something that is done every so often is to be done in this cycle.

@@ -115,7 +115,8 @@ type sums struct {
 // tell makes the points of one group.
 func (c *collection) tell(g *group) {
 	g.bootstrap()
-	t := sums{lagKnown: len(g.views) > 0, producedKnown: true, consumedKnown: true, growthKnown: true}
+	known := len(g.views) > 0 && (len(g.Topics) > 0 || len(g.committed.Unnamed) == 0)
+	t := sums{lagKnown: known, producedKnown: true, consumedKnown: true, growthKnown: true}
 	for _, v := range g.views {
 		c.tellTopic(g, v)
 		t.add(c.at, v)

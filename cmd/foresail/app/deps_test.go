@@ -86,6 +86,7 @@ var importRules = map[string][]string{
 	"cmd/foresail/demo":        {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"cmd/foresail":             {"cmd/foresail", "adapter/apiserver"},
 	"bench":                    {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
+	"test/kafka":               {"collectors"},
 	"test/e2e":                 {"adapter", "forecast"},
 	"test/oraclebackend":       {"cmd/foresail/app", "adapter", "forecast"},
 }

@@ -10,7 +10,9 @@ import (
 // Commits are what a group has committed, by topic, or why that is not known. A group that has not committed has none.
 type Commits struct {
 	Topics map[string][]Commit
-	Err    error
+	// Unnamed are the ids of topics that it has committed to and whose names could not be found out. Most have been deleted.
+	Unnamed [][16]byte
+	Err     error
 }
 
 // Commit is what a group has committed to one partition, or why that is not known.
@@ -32,7 +34,7 @@ type Ref struct {
 }
 
 // chunk is how many groups one request asks about: an answer should not keep a broker busy for long.
-const chunk = 250
+const chunk = 500
 
 // unknownBroker is the coordinator of a group that has not been found yet.
 const unknownBroker = -1
@@ -110,7 +112,7 @@ func (c *Client) answered(group string, broker int32, err error) {
 	c.coordinators[group] = broker
 }
 
-// Commits asks for the commits of groups, in one request to each of their coordinators for up to 250 groups, all at once and each for
+// Commits asks for the commits of groups, in one request to each of their coordinators for up to 500 groups, all at once and each for
 // itself: so none waits for another. There is an entry for every group asked for.
 func (c *Client) Commits(ctx context.Context, refs []Ref) map[string]Commits {
 	all := make(map[string]Commits, len(refs))
@@ -184,8 +186,7 @@ func (c *Client) noteCommits(all map[string]Commits, a answer) {
 	}
 }
 
-// commitsOf returns the commits of one group's answer. A topic that was deleted a moment ago has only its id left, and
-// is dropped: where it matters, its metadata say that it is gone.
+// commitsOf returns the commits of one group's answer. A topic that was deleted a moment ago has only its id left.
 func commitsOf(g kmsg.OffsetFetchResponseGroup) Commits {
 	if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
 		return Commits{Err: err}
@@ -193,6 +194,7 @@ func commitsOf(g kmsg.OffsetFetchResponseGroup) Commits {
 	c := Commits{Topics: make(map[string][]Commit, len(g.Topics))}
 	for _, t := range g.Topics {
 		if t.Topic == "" {
+			c.Unnamed = append(c.Unnamed, t.TopicID)
 			continue
 		}
 		all := make([]Commit, len(t.Partitions))

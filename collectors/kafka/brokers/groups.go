@@ -57,7 +57,7 @@ type Description struct {
 	Err    error
 }
 
-// Describe describes groups, given with their kinds, in one request for each kind to each of their coordinators for up to 250
+// Describe describes groups, given with their kinds, in one request for each kind to each of their coordinators for up to 500
 // groups. Groups of a kind that it does not know are left out; for the others there is an entry.
 func (c *Client) Describe(ctx context.Context, kinds map[string]string) map[string]Description {
 	all := make(map[string]Description, len(kinds))
