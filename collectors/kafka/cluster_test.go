@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
+
+	"github.com/foresail/foresail/collectors/kafka/connect"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,6 +39,12 @@ type cluster struct {
 // newCluster starts a cluster of some brokers.
 func newCluster(t *testing.T, brokers int, opts ...kfake.Opt) *cluster {
 	t.Helper()
+	return newClusterAs(t, brokers, nil, opts...)
+}
+
+// newClusterAs starts a cluster that clients must say their name to.
+func newClusterAs(t *testing.T, brokers int, auth *connect.SASL, opts ...kfake.Opt) *cluster {
+	t.Helper()
 	c := &cluster{t: t, network: &kfake.VirtualNetwork{}}
 	var ports []int
 	for i := range brokers {
@@ -47,7 +55,7 @@ func newCluster(t *testing.T, brokers int, opts ...kfake.Opt) *cluster {
 		t.Fatal(err)
 	}
 	c.Cluster = fake
-	c.client = c.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	c.client = c.newClient(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.SASL(auth.Mechanisms()...))
 	c.admin = kadm.NewClient(c.client)
 	t.Cleanup(c.close)
 	return c

@@ -26,7 +26,7 @@ type group struct {
 	Group
 	id        string // the group's, which is a field of Group, too
 	key       series.Key
-	states    map[string]series.Key
+	states    [len(stateNames)]series.Key
 	parts     map[string]*part // by topic
 	committed brokers.Commits  // as this collection read them
 	views     []*view          // of this collection
@@ -51,16 +51,16 @@ type part struct {
 
 func newGroup(cluster string, config Group) *group {
 	labels := []series.Label{{Name: "cluster", Value: cluster}, {Name: "consumergroup", Value: config.label()}}
-	g := &group{Group: config, id: config.Group, key: series.NewKey("", labels...), parts: make(map[string]*part), states: make(map[string]series.Key)}
-	for _, name := range stateNames {
-		g.states[name] = series.NewKey(state, append(labels, series.Label{Name: "state", Value: name})...)
+	g := &group{Group: config, id: config.Group, key: series.NewKey("", labels...), parts: make(map[string]*part)}
+	for i, name := range stateNames {
+		g.states[i] = series.NewKey(state, append(labels, series.Label{Name: "state", Value: name})...)
 	}
 	return g
 }
 
 // The states that a group can be in. The last two are not exclusive: commits existed and are gone, and a commit that
 // its log has not reached.
-var stateNames = []string{
+var stateNames = [...]string{
 	"stable", "empty", "preparing_rebalance", "completing_rebalance", "assigning", "reconciling", "dead", offsetsExpired, outOfRange,
 }
 

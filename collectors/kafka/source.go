@@ -50,6 +50,7 @@ type Source struct {
 	groups   []*group
 	topics   map[string]*topic
 	cycle    int
+	points   int // in the last collection
 	// kinds are the kinds of the cluster's groups, as last listed, and listing why they are not complete.
 	kinds   map[string]string
 	listing error
@@ -110,7 +111,7 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 		g.committed = s.explain(g, committed[g.id])
 	}
 	names := s.topicNames()
-	c := &collection{source: s}
+	c := &collection{source: s, points: make([]series.Point, 0, s.points+s.points/8)}
 	c.logs, c.leaders = s.fetchLogs(ctx, names)
 	c.at = time.Now()
 	c.enter(described())
@@ -123,9 +124,11 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 	s.countOld(ctx, c)
 	for _, g := range s.groups {
 		c.tell(g)
+		g.committed, g.views = brokers.Commits{}, nil // of no use any more, and large where there are many groups
 	}
 	maps.DeleteFunc(s.topics, func(name string, _ *topic) bool { _, known := c.logs[name]; return !known })
 	s.cycle++
+	s.points = len(c.points)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		c.points = nil // What is left is only what was known before.
 	}

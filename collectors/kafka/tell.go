@@ -239,18 +239,19 @@ func (c *collection) tellMembers(g *group) {
 	for _, v := range g.views {
 		expired, beyond = expired || v.expired, beyond || v.outOfRange
 	}
-	if len(g.views) > 0 && g.committed.Err == nil {
-		c.addFlag(g.states[offsetsExpired], expired)
-		c.addFlag(g.states[outOfRange], beyond)
-	}
-	if !g.described(c.at) {
-		return
-	}
-	now := stateName(g.description.State)
-	for _, name := range stateNames {
-		if name != offsetsExpired && name != outOfRange {
-			c.addFlag(g.states[name], name == now)
+	now, described := stateName(g.description.State), g.described(c.at)
+	for i, name := range stateNames {
+		switch {
+		case name == offsetsExpired || name == outOfRange:
+			if len(g.views) > 0 && g.committed.Err == nil {
+				c.addFlag(g.states[i], name == offsetsExpired && expired || name == outOfRange && beyond)
+			}
+		case described:
+			c.addFlag(g.states[i], name == now)
 		}
+	}
+	if !described {
+		return
 	}
 	c.add(g.key.WithMetric(members), float64(g.description.Members))
 	c.add(g.key.WithMetric(assigned), float64(g.description.Assigned))

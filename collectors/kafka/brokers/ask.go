@@ -50,13 +50,20 @@ func (c *Client) ask(ctx context.Context, req kmsg.Request) []answer {
 	return answers
 }
 
-// askAll asks all at once, and notes the answers one after the other.
-func (c *Client) askAll(ctx context.Context, reqs []kmsg.Request, note func(answer)) {
+// askOne sends a request to one broker. To split a large request among brokers, the client copies it and asks who leads
+// what; here that is known.
+func (c *Client) askOne(ctx context.Context, broker int32, req kmsg.Request) []answer {
+	resp, err := await(ctx, func() (kmsg.Response, error) { return c.kafka.Broker(int(broker)).RetriableRequest(ctx, req) })
+	return []answer{{broker: broker, req: req, resp: resp, err: err}}
+}
+
+// atOnce makes n calls at once, and notes the answers one after the other.
+func atOnce(n int, ask func(i int) []answer, note func(answer)) {
 	var asking sync.WaitGroup
 	var mu sync.Mutex
-	for _, req := range reqs {
+	for i := range n {
 		asking.Go(func() {
-			answers := c.ask(ctx, req)
+			answers := ask(i)
 			mu.Lock()
 			defer mu.Unlock()
 			for _, a := range answers {

@@ -125,11 +125,7 @@ func (c *Client) Commits(ctx context.Context, refs []Ref) map[string]Commits {
 		}
 	}
 	batches := c.batches(ctx, kinds)
-	reqs := make([]kmsg.Request, len(batches))
-	for i, b := range batches {
-		reqs[i] = b.offsets()
-	}
-	c.askAll(ctx, reqs, func(a answer) { c.noteCommits(all, a) })
+	atOnce(len(batches), func(i int) []answer { return c.ask(ctx, batches[i].offsets()) }, func(a answer) { c.noteCommits(all, a) })
 	return all
 }
 

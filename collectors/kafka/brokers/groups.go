@@ -72,7 +72,7 @@ func (c *Client) Describe(ctx context.Context, kinds map[string]string) map[stri
 			all[group] = Description{Err: ErrNotAnswered}
 		}
 	}
-	c.askAll(ctx, reqs, func(a answer) {
+	atOnce(len(reqs), func(i int) []answer { return c.ask(ctx, reqs[i]) }, func(a answer) {
 		if a.err != nil {
 			for _, group := range groupsOf(a.req) {
 				all[group] = Description{Err: a.err}

@@ -81,12 +81,24 @@ func topicOf(t kmsg.MetadataResponseTopic) Topic {
 		partitions[i].Err = ErrNotAnswered
 	}
 	for _, p := range t.Partitions {
-		if p.Partition < 0 || int(p.Partition) >= len(partitions) || partitions[p.Partition].Err == nil {
+		if p.Partition < 0 || int(p.Partition) >= len(partitions) || partitions[p.Partition].Err != ErrNotAnswered { //nolint:errorlint // it is the very one
 			return Topic{Err: ErrPartitions}
 		}
-		partitions[p.Partition] = Partition{Leader: p.Leader}
+		partitions[p.Partition] = Partition{Leader: p.Leader, Err: leaderError(p)}
 	}
 	return Topic{ID: t.TopicID, Partitions: partitions}
+}
+
+// leaderError returns why a partition's leader cannot be asked. That a replica is away is none.
+func leaderError(p kmsg.MetadataResponseTopicPartition) error {
+	err := kerr.ErrorForCode(p.ErrorCode)
+	switch {
+	case errors.Is(err, kerr.ReplicaNotAvailable):
+		err = nil
+	case err == nil && p.Leader < 0:
+		err = kerr.LeaderNotAvailable
+	}
+	return err
 }
 
 // Query is a question for offsets.
@@ -103,18 +115,22 @@ type Query struct {
 func Millis(t time.Time) int64 { return t.UnixMilli() }
 
 // Offsets asks each partition's leader for one offset; a request cannot ask for two of one partition. There is
-// one request for each leader, so that none waits for another; should a leader have changed, the client asks the new one.
+// one request for each leader, so that none waits for another. One that has lost its place since the topics were asked for says so
+// in an error.
 // The answer has an entry for each partition of each topic without an error, and in those that were not
 // wanted the zero Reading.
 func (c *Client) Offsets(ctx context.Context, topics map[string]Topic, q Query) map[string][]Reading {
 	found := make(map[string][]Reading, len(topics))
 	batches := make(map[int32]*kmsg.ListOffsetsRequest)
-	var reqs []kmsg.Request
+	var leaders []int32
 	for name, t := range topics {
 		readings := make([]Reading, len(t.Partitions))
 		found[name] = readings
 		for i, p := range t.Partitions {
 			if q.Want != nil && !q.Want(name, i) {
+				continue
+			}
+			if readings[i].Err = p.Err; p.Err != nil {
 				continue
 			}
 			readings[i].Err = ErrNotAnswered
@@ -123,12 +139,12 @@ func (c *Client) Offsets(ctx context.Context, topics map[string]Topic, q Query) 
 				if q.Committed {
 					req.IsolationLevel = 1
 				}
-				batches[p.Leader], reqs = req, append(reqs, req)
+				batches[p.Leader], leaders = req, append(leaders, p.Leader)
 			}
 			addPartition(batches[p.Leader], name, int32(i), q.Timestamp)
 		}
 	}
-	c.askAll(ctx, reqs, func(a answer) { noteOffsets(found, a) })
+	atOnce(len(leaders), func(i int) []answer { return c.askOne(ctx, leaders[i], batches[leaders[i]]) }, func(a answer) { noteOffsets(found, a) })
 	return found
 }
 
