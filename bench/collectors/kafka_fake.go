@@ -67,7 +67,7 @@ func serveKafka() error {
 }
 
 // answer answers what offsets and groups are, and leaves the rest to the fake.
-func (b *brokers) answer(r kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the order is kfake's
+func (b *brokers) answer(r kmsg.Request) (kmsg.Response, error, bool) {
 	b.KeepControl()
 	b.mu.Lock()
 	b.counts[kmsg.Key(r.Key()).Name()]++

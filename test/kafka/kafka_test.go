@@ -237,7 +237,7 @@ func (l *lab) share(t *testing.T) {
 	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
 	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeGroupConfig, "shared"
 	config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-	config.Name, config.Value = "share.auto.offset.reset", kmsg.StringPtr("earliest")
+	config.Name, config.Value = "share.auto.offset.reset", new("earliest")
 	resource.Configs = append(resource.Configs, config)
 	set.Resources = append(set.Resources, resource)
 	if _, err := set.RequestWith(t.Context(), l.client); err != nil {
