@@ -437,7 +437,7 @@ func TestForecast(t *testing.T) {
 		outlook := func(change func(*forecast.Outlook)) outlooks {
 			o := &forecast.Outlook{
 				Issued: time.Now().Round(0), Step: 5 * time.Minute, Levels: []float64{0.5, 0.9},
-				Windows: [][]float64{{60, 70}, {80, 90}}, State: forecast.State{Reason: forecast.Trusted},
+				Points: [][]float64{{55, 65}, {75, 85}}, Windows: [][]float64{{60, 70}, {80, 90}}, State: forecast.State{Reason: forecast.Trusted},
 			}
 			change(o)
 			return outlooks{live.Key: o}
@@ -475,8 +475,12 @@ func TestForecast(t *testing.T) {
 				outlook(func(*forecast.Outlook) {}), "foresail.io/quantile=0.99",
 				`400 metric "load_forecast": quantile 0.99 above the highest: outside of the outlook: leads up to 10m0s and quantiles from 0.5 to 0.9 are available`,
 			},
+			"at the lead":   {outlook(func(*forecast.Outlook) {}), "foresail.io/point=at", "=85"},
+			"at a lead":     {outlook(func(*forecast.Outlook) {}), "foresail.io/point=at,foresail.io/lead=5m,foresail.io/quantile=0.5", "=55"},
+			"in the window": {outlook(func(*forecast.Outlook) {}), "foresail.io/point=window", "=90"},
+			"bad point":     {nil, "foresail.io/point=then", `400 metric "load_forecast": selector key foresail.io/point is "then" and must be at or window`},
 			"bad quantile":  {nil, "foresail.io/quantile=2", `400 metric "load_forecast": selector key foresail.io/quantile is "2" and must be a number between 0 and 1, as in 0.9`},
-			"unknown key":   {nil, "foresail.io/x=2", `400 metric "load_forecast": selector key foresail.io/x is unknown; the keys are foresail.io/lead and foresail.io/quantile`},
+			"unknown key":   {nil, "foresail.io/x=2", `400 metric "load_forecast": selector key foresail.io/x is unknown; the keys are foresail.io/lead, foresail.io/quantile and foresail.io/point`},
 			"two values":    {nil, "foresail.io/lead in (1m,2m)", `400 metric "load_forecast": selector key foresail.io/lead takes one value, as in foresail.io/lead=VALUE`},
 			"other operand": {nil, "foresail.io/lead!=5m", `400 metric "load_forecast": selector key foresail.io/lead takes one value, as in foresail.io/lead=VALUE`},
 		} {

@@ -20,6 +20,7 @@ const (
 	KeyPrefix   = "foresail.io/"
 	LeadKey     = KeyPrefix + "lead"     // a duration, as in 30m
 	QuantileKey = KeyPrefix + "quantile" // a number in (0, 1), as in 0.9
+	PointKey    = KeyPrefix + "point"    // at: the value at the lead; window: the largest up to it, as without the key
 )
 
 // Choice is the point of an outlook that a read tells: the metric's own unless a selector chose another.

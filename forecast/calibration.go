@@ -18,7 +18,7 @@ const (
 
 const (
 	maxAnchors = 2
-	maxErrors  = 160
+	maxErrors  = 192
 )
 
 // calibration turns a path into quantiles: separately of the value and of the window maximum, and by lead. It works on two

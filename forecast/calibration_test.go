@@ -22,9 +22,9 @@ func TestAnchors(t *testing.T) {
 			t.Errorf("lead %d: anchors %v, want %v", c.lead, got, c.anchors)
 		}
 	}
-	// 4,032 errors in at most 160 is every 26th, but 288 is a multiple of 2, and of 3: every 29th. 2,016 is every 13th.
-	if a, b := thin(4032, 288), thin(2016, 288); a != 29 || b != 13 {
-		t.Errorf("strides %d and %d, want 29 and 13", a, b)
+	// 4,032 errors in at most 192 is every 21st, but 288 is a multiple of 3, and of 2: every 23rd. 2,016 is every 11th.
+	if a, b := thin(4032, 288), thin(2016, 288); a != 23 || b != 11 {
+		t.Errorf("strides %d and %d, want 23 and 11", a, b)
 	}
 }
 
@@ -163,6 +163,52 @@ func TestGateKeepsWhatBeatsTheLiveValue(t *testing.T) {
 			t.Errorf("loss %v, the live value's %v, the season's %v: open %v", c.own, c.live, c.season, g.open)
 		}
 	}
+}
+
+// Every reason by what causes it: a load that comes as 10 or, shifted, as 30, and bounds that hold, or do not, or are too high.
+func TestGateReasons(t *testing.T) {
+	g := newGate(shape{lead: 1, seasons: []int{20}, memory: 100}, time.Second, 1, 50)
+	h := past.New(200, 12)
+	slot := int64(0)
+	play := func(came, top, bound, live float64, n int) State {
+		for range n {
+			slot++
+			g.bounds[0], g.tops[0], g.rivals[0].bounds[0], g.rivals[0].tops[0] = bound, top, live+3, live
+			h.Push(slot, came)
+			g.learn(h, false)
+		}
+		return g.state(h, time.Unix(slot, 0))
+	}
+	expect := func(what string, got State, want Reason) {
+		t.Helper()
+		if got.Reason != want {
+			t.Errorf("%s: %+v, want %s", what, got, want)
+		}
+	}
+	expect("at first", play(10, 10, 11, 10, 10), WarmingUp)
+	good := play(10, 10, 11, 10, 200)
+	expect("a bound 1 above what comes, against one 3 above", good, Trusted)
+	if near(t, "coverage", good.Coverage, 1, 1e-6); !good.ReadyAt.IsZero() {
+		t.Errorf("ready at %v", good.ReadyAt)
+	}
+	expect("without a value", play(math.NaN(), 10, 11, 10, 1), Gap)
+	// The load triples; the live value follows at once, the forecast stays where it was: losses of .9 * 19 against 0.
+	expect("after a step up that the forecast does not see", play(30, 10, 11, 30, 6), LevelShift)
+	expect("while it does not", play(30, 10, 11, 30, 6), LevelShift)
+	expect("when it has found the level for some time", play(30, 30, 31, 29, 800), Trusted)
+	// Every third value is above its bound, to no side in particular, and the live value is no better.
+	var bad State
+	for range 100 {
+		bad = play(31, 30, 30.5, 20, 1)
+		bad = play(29, 30, 30.5, 20, 2)
+	}
+	expect("with bounds that hold two times in three", bad, Miscalibrated)
+	near(t, "coverage", bad.Coverage, 2./3, .02)
+	if again := play(30, 30, 31, 20, 20); again.Reason != Miscalibrated || again.Coverage > .8 {
+		t.Errorf("a few good ones later: %+v", again)
+	}
+	expect("many good ones later", play(30, 30, 31, 20, 200), Trusted)
+	expect("against a naive one that knows", play(30, 30, 34, 30, 500), NoSkill)
 }
 
 func TestOutlookReads(t *testing.T) {

@@ -27,7 +27,8 @@ type Forecaster struct {
 	seed    uint64 // Of Spread.
 
 	// What was issued in the newest lead steps, by step modulo the lead.
-	paths [][][]float64 // Of each model.
+	said  []float64   // Paths of all models, side by side, step by step.
+	paths [][]float64 // The newest of them by model, as parts of said.
 	mixed [][]float64
 
 	column          []float64 // Every model's forecast of one lead.
@@ -63,12 +64,9 @@ func assemble(config Config, set expert.Set) *Forecaster {
 	for range s.lead {
 		f.mixes = append(f.mixes, newMixture(len(set.Models), .5, s.memory))
 		f.mixed = append(f.mixed, make([]float64, s.lead))
-		paths := make([][]float64, len(set.Models))
-		for i := range paths {
-			paths[i] = make([]float64, s.lead)
-		}
-		f.paths = append(f.paths, paths)
 	}
+	f.said = make([]float64, s.lead*len(set.Models)*s.lead)
+	f.paths = make([][]float64, len(set.Models))
 	f.column = make([]float64, len(set.Models))
 	f.points = make([]float64, s.lead*len(levels))
 	f.windows = make([]float64, s.lead*len(levels))
@@ -138,7 +136,8 @@ func (f *Forecaster) advance(slot int64, v float64) {
 	at := h.Steps() % f.shape.lead
 	for i, m := range f.models {
 		m.Update(h)
-		m.Path(h, f.paths[at][i])
+		f.paths[i] = f.path(at, i)
+		m.Path(h, f.paths[i])
 	}
 	for lead := 1; lead <= f.shape.lead; lead++ {
 		f.mixed[at][lead-1] = f.mixes[lead-1].mix(f.forecasts(at, lead))
@@ -148,23 +147,30 @@ func (f *Forecaster) advance(slot int64, v float64) {
 		point, window = f.boosted.Upper()
 	}
 	f.errors.hear(point, window)
-	f.errors.fill(h, f.mixed[at], f.paths[at], f.points, f.windows)
-	f.gate.issue(h, f.paths[at], f.windows[(f.shape.lead-1)*len(levels)+upper])
+	f.errors.fill(h, f.mixed[at], f.paths, f.points, f.windows)
+	f.gate.issue(h, f.paths, f.mixed[at], f.windows[(f.shape.lead-1)*len(levels)+upper])
 }
 
 // forecasts gathers the models' forecasts of one lead.
 func (f *Forecaster) forecasts(at, lead int) []float64 {
-	for i, path := range f.paths[at] {
-		f.column[i] = path[lead-1]
+	for i := range f.column {
+		f.column[i] = f.path(at, i)[lead-1]
 	}
 	return f.column
+}
+
+// path returns the path of model i that was issued at a step modulo the lead.
+func (f *Forecaster) path(at, i int) []float64 {
+	n := f.shape.lead
+	from := (at*len(f.models) + i) * n
+	return f.said[from : from+n : from+n]
 }
 
 // Outlook returns the forecast as of the newest step. Before the first value it has no points and is warming up.
 func (f *Forecaster) Outlook() Outlook {
 	o := Outlook{Step: f.config.Step, Levels: levels[:]}
 	if f.history.Steps() == 0 {
-		o.State = State{Reason: WarmingUp, Skill: math.NaN()}
+		o.State = State{Reason: WarmingUp, Skill: math.NaN(), Coverage: math.NaN()}
 		return o
 	}
 	const n = len(levels)

@@ -16,6 +16,16 @@ const (
 	// clearly is the share of the last value's loss below which a forecast is trusted even where another naive model is
 	// better still: stepping aside serves the live value, and that would lose more.
 	clearly = .5
+	// leastCoverage is the share of window maxima within their .9 quantile below which a forecast is miscalibrated, and
+	// enoughCoverage the one from which on it is so no more. Errors of neighbouring steps come together, so that a week of a good one
+	// may well have .85.
+	leastCoverage, enoughCoverage = .75, .8
+	// shifted is the excess of the newest losses over those of the live value alone above which the load's level has shifted, if nearly all
+	// errors were to one side.
+	shifted = 2
+	oneSide = .8
+	// leastRecent is the least number of steps that tell of a shift.
+	leastRecent = 12
 	// minMatured is the least number of matured forecasts that a skill is judged by.
 	minMatured = 30
 )
@@ -38,9 +48,34 @@ type gate struct {
 	kept    int // Errors that each rival keeps.
 	rivals  []rival
 	bounds  []float64 // The mixture's window quantile, by step modulo the lead; NaN where there was none.
+	tops    []float64 // The largest value of its path, likewise.
 	size    float64   // Fading sum of the window maxima's magnitudes.
 	matured int
+	covered mean // Share of the outcomes within their bound.
 	open    bool
+	blurred bool // Miscalibrated.
+	recent  recent
+}
+
+// recent is what came of the newest forecasts, over a twelfth of the shortest season.
+type recent struct {
+	own, live   mean // Losses of the bound, and of the live value in its place.
+	error, size mean // Errors of the largest of the path, and their magnitudes.
+	shifted     bool
+}
+
+// learn takes one outcome.
+func (r *recent) learn(came, bound, live, top, memory float64) {
+	r.own.add(pinball(came, bound), float32(memory))
+	r.live.add(pinball(came, live), float32(memory))
+	r.error.add(came-top, float32(memory))
+	r.size.add(math.Abs(came-top), float32(memory))
+	allowed := float32(1)
+	if !r.shifted {
+		allowed = shifted
+	}
+	one := max(r.error.value, -r.error.value) > oneSide*r.size.value
+	r.shifted = r.own.value > allowed*r.live.value && (one || r.shifted)
 }
 
 func newGate(s shape, step time.Duration, naives, errors int) *gate {
@@ -51,7 +86,7 @@ func newGate(s shape, step time.Duration, naives, errors int) *gate {
 		}
 		return v
 	}
-	g := &gate{shape: s, step: step, kept: errors, bounds: unknown(), rivals: make([]rival, naives)}
+	g := &gate{shape: s, step: step, kept: errors, bounds: unknown(), tops: unknown(), rivals: make([]rival, naives)}
 	for i := range g.rivals {
 		g.rivals[i] = rival{errors: past.NewRanked[float32](errors), tops: unknown(), bounds: unknown()}
 	}
@@ -94,12 +129,25 @@ func (g *gate) learn(h *past.History, keep bool) {
 	}
 	live := g.rivals[0] // The last value: what is served when the gate is closed.
 	g.open = excess <= 0 || live.own < clearly*live.naive
+	within := 0.
+	if came <= g.bounds[at] {
+		within = 1
+	}
+	g.covered.add(within, float32(g.memory))
+	least := float32(leastCoverage)
+	if g.blurred {
+		least = enoughCoverage
+	}
+	g.blurred = g.covered.value < least
+	if last := live.tops[at]; !math.IsNaN(last) && !math.IsNaN(g.tops[at]) {
+		g.recent.learn(came, g.bounds[at], last, g.tops[at], float64(max(g.seasons[0]/12, 2*g.lead, leastRecent)))
+	}
 }
 
-// issue notes the naive models' paths and the mixture's window quantile of the newest step.
-func (g *gate) issue(h *past.History, paths [][]float64, bound float64) {
+// issue notes the naive models' paths, the mixture's and its window quantile of the newest step.
+func (g *gate) issue(h *past.History, paths [][]float64, mixed []float64, bound float64) {
 	at := h.Steps() % g.lead
-	g.bounds[at] = bound
+	g.bounds[at], g.tops[at] = bound, largest(mixed)
 	for i := range g.rivals {
 		r := &g.rivals[i]
 		r.tops[at], r.bounds[at] = math.NaN(), math.NaN()
@@ -138,16 +186,23 @@ func (g *gate) state(h *past.History, now time.Time) State {
 		matured = h.Steps() - first + 1
 	}
 	missing := max(short-h.Count(), max(short, minMatured)-matured)
+	s := State{Reason: Trusted, Skill: skill, Coverage: math.NaN()}
+	if g.matured > 0 {
+		s.Coverage = float64(g.covered.value)
+	}
 	switch {
 	case math.IsNaN(h.Back(0)):
-		return State{Reason: Gap, Skill: skill}
+		s.Reason = Gap
 	case missing > 0:
-		return State{Reason: WarmingUp, ReadyAt: now.Add(time.Duration(missing) * g.step), Skill: skill}
+		s.Reason, s.ReadyAt = WarmingUp, now.Add(time.Duration(missing)*g.step)
+	case g.recent.shifted:
+		s.Reason = LevelShift
+	case g.blurred:
+		s.Reason = Miscalibrated
 	case !g.open:
-		return State{Reason: NoSkill, Skill: skill}
-	default:
-		return State{Reason: Trusted, Skill: skill}
+		s.Reason = NoSkill
 	}
+	return s
 }
 
 // pinball is the loss at levels[upper] of the forecast q where y came.

@@ -13,11 +13,14 @@ type Reason string
 // The reasons. Trusted is the only one with which the forecast itself is served; with every other one the live value
 // is served in its place.
 const (
-	Trusted    Reason = "trusted"     // the forecast beats the naive ones on this series
-	WarmingUp  Reason = "warming_up"  // too little history; State.ReadyAt says when there will be enough
-	NoSkill    Reason = "no_skill"    // the naive forecasts are as good on this series
-	StaleInput Reason = "stale_input" // no recent sample of the series
-	Gap        Reason = "gap"         // the newest step of the grid is missing
+	Trusted       Reason = "trusted"       // the forecast beats the naive ones on this series
+	WarmingUp     Reason = "warming_up"    // too little history; State.ReadyAt says when there will be enough
+	NoSkill       Reason = "no_skill"      // the naive forecasts are as good on this series
+	Miscalibrated Reason = "miscalibrated" // its .9 quantile was exceeded far more often than once in ten times
+	LevelShift    Reason = "level_shift"   // the load has changed to what was never seen; the live value is ahead of the forecast
+	Gap           Reason = "gap"           // the newest step of the grid is missing
+	StaleInput    Reason = "stale_input"   // no recent sample of the series
+	Disabled      Reason = "disabled"      // the rule wants the forecast shown and not served
 )
 
 // State is the gate's verdict on one outlook.
@@ -28,6 +31,8 @@ type State struct {
 	// Skill is 1 - loss/naive loss of the window maximum's .9 quantile over the gate's memory, against the best naive
 	// forecast: in [-1, 1], -1 for twice its loss or more; NaN while nothing has matured.
 	Skill float64
+	// Coverage is the share of window maxima that were not above their .9 quantile, over the gate's memory; NaN while nothing has matured.
+	Coverage float64
 }
 
 // Trusted tells whether the forecast itself may be served.

@@ -24,10 +24,8 @@ func (f *Forecaster) Snap(c *snapshot.Codec) error {
 	}
 	f.errors.snap(c)
 	f.gate.snap(c)
-	for i := range f.paths {
-		for _, path := range f.paths[i] {
-			c.Floats(path)
-		}
+	c.Floats(f.said)
+	for i := range f.mixed {
 		c.Floats(f.mixed[i])
 	}
 	c.Floats(f.points)
@@ -81,10 +79,14 @@ func (s *size) snap(c *snapshot.Codec) {
 		means = append(means, &s.byTime[i])
 	}
 	for _, m := range means {
-		both := [2]float32{m.value, m.count}
-		c.Singles(both[:])
-		m.value, m.count = both[0], both[1]
+		m.snap(c)
 	}
+}
+
+func (m *mean) snap(c *snapshot.Codec) {
+	both := [2]float32{m.value, m.count}
+	c.Singles(both[:])
+	m.value, m.count = both[0], both[1]
 }
 
 func (t *target) snap(c *snapshot.Codec) {
@@ -143,7 +145,13 @@ func (g *gate) snap(c *snapshot.Codec) {
 		c.Float(&r.naive)
 	}
 	c.Floats(g.bounds)
+	c.Floats(g.tops)
 	c.Float(&g.size)
 	c.Count(&g.matured)
-	c.Bool(&g.open)
+	for _, m := range []*mean{&g.covered, &g.recent.own, &g.recent.live, &g.recent.error, &g.recent.size} {
+		m.snap(c)
+	}
+	for _, b := range []*bool{&g.open, &g.blurred, &g.recent.shifted} {
+		c.Bool(b)
+	}
 }

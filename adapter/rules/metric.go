@@ -70,6 +70,8 @@ type Forecast struct {
 	forecast.Config `yaml:",inline"`
 	// Quantile of the largest value in the lead that is served, in [0.5, 0.99]. Default 0.9.
 	Quantile float64 `yaml:"quantile"`
+	// Disabled has the forecast learnt and shown in foresail_forecast..., while Name_forecast tells the live value.
+	Disabled bool `yaml:"disabled"`
 	// History is how far back the backend is asked for what the models learn from. Default the longer of five of the
 	// longest season and 35 of the shortest: 35d for a day and a week.
 	History time.Duration `yaml:"history"`

@@ -154,7 +154,7 @@ func (w *walker) step(s series.Sample) (Row, error) {
 	row := Row{
 		Issued: s.Time, Target: s.Time.Add(w.lead), Live: s.Value,
 		P10: unknown, P50: unknown, P90: unknown, WindowP90: unknown, Served: unknown,
-		State: forecast.State{Reason: forecast.Gap, Skill: unknown},
+		State: forecast.State{Reason: forecast.Gap, Skill: unknown, Coverage: unknown},
 	}
 	w.walked++
 	if math.IsNaN(s.Value) {

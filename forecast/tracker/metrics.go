@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -22,7 +23,7 @@ type exporter struct {
 	table func() *Table
 	now   func() time.Time
 
-	series, forecast, window, due, state, skill, matured, covered, errors *prometheus.Desc
+	series, forecast, window, due, error, state, skill, coverage, matured, covered, errors *prometheus.Desc
 }
 
 func newExporter(table func() *Table, now func() time.Time) *exporter {
@@ -33,11 +34,13 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 		table:    table,
 		now:      now,
 		series:   desc("forecast_series", "Series that are forecast."),
-		forecast: desc("forecast", "Quantiles of the value one full lead ahead, in units of the metric.", "series", "quantile"),
-		window:   desc("forecast_window_max", "Quantiles of the largest value within the lead, in units of the metric.", "series", "quantile"),
-		due:      desc("forecast_due", "Quantiles that had been forecast, one full lead ago, for the newest grid value.", "series", "quantile"),
+		forecast: desc("forecast", "Quantiles of the value one full lead ahead, in units of the metric.", "series", "lead", "quantile"),
+		window:   desc("forecast_window_max", "Quantiles of the largest value within the lead, in units of the metric.", "series", "lead", "quantile"),
+		due:      desc("forecast_due", "Quantiles that had been forecast, one full lead ago, for the newest grid value.", "series", "lead", "quantile"),
+		error:    desc("forecast_error", "The newest grid value minus the median that had been forecast for it, in units of the metric.", "series", "lead"),
 		state:    desc("forecast_state", "1 for the reason why the forecast is trusted or not.", "series", "reason"),
 		skill:    desc("forecast_skill_ratio", "1 - loss/naive loss of the window maximum's .9 quantile, over a week.", "series"),
+		coverage: desc("forecast_coverage_ratio", "Share of window maxima that were not above their .9 quantile, over a week.", "series"),
 		matured:  desc("forecast_matured_total", "Forecasts one full lead ahead whose time has come.", "series"),
 		covered:  desc("forecast_covered_total", "Those of them whose .9 quantile was not exceeded.", "series"),
 		errors:   desc("forecast_absolute_error_total", "Sum of the absolute errors of their medians, in units of the metric.", "series"),
@@ -46,7 +49,7 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 
 // Describe sends the descriptions of all that Collect may send.
 func (e *exporter) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.series, e.forecast, e.window, e.due, e.state, e.skill, e.matured, e.covered, e.errors} {
+	for _, d := range []*prometheus.Desc{e.series, e.forecast, e.window, e.due, e.error, e.state, e.skill, e.coverage, e.matured, e.covered, e.errors} {
 		out <- d
 	}
 }
@@ -70,19 +73,24 @@ func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Ti
 	if finite(state.Skill) {
 		gauge(out, e.skill, state.Skill, metric, labels)
 	}
+	if finite(state.Coverage) {
+		gauge(out, e.coverage, state.Coverage, metric, labels)
+	}
 	o := entry.Outlook
 	lead := time.Duration(len(o.Points)) * o.Step
+	ahead := model.Duration(lead).String()
 	for _, tau := range []float64{.1, .5, .9} {
 		if v, err := o.Point(lead, tau); err == nil {
-			gauge(out, e.forecast, v, metric, labels, quantileLabel(tau))
+			gauge(out, e.forecast, v, metric, labels, ahead, quantileLabel(tau))
 		}
 		if v, err := o.Window(lead, tau); err == nil {
-			gauge(out, e.window, v, metric, labels, quantileLabel(tau))
+			gauge(out, e.window, v, metric, labels, ahead, quantileLabel(tau))
 		}
 	}
 	if due := entry.Due; due != nil {
-		gauge(out, e.due, due.Median, metric, labels, quantileLabel(.5))
-		gauge(out, e.due, due.Upper, metric, labels, quantileLabel(.9))
+		gauge(out, e.due, due.Median, metric, labels, ahead, quantileLabel(.5))
+		gauge(out, e.due, due.Upper, metric, labels, ahead, quantileLabel(.9))
+		gauge(out, e.error, due.Came-due.Median, metric, labels, ahead)
 	}
 	send(out, e.matured, prometheus.CounterValue, float64(entry.Score.Matured), metric, labels)
 	send(out, e.covered, prometheus.CounterValue, float64(entry.Score.Covered), metric, labels)

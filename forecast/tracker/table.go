@@ -30,6 +30,8 @@ type Entry struct {
 	Last series.Sample
 	// MaxAge is the rule's: the age up to which Last counts as live.
 	MaxAge time.Duration
+	// Disabled is the rule's wish that the forecast be shown and not served.
+	Disabled bool
 	// Due is what had been forecast, one lead ago, for the newest grid value; nil where nothing had been.
 	Due *Due
 	// Score sums up what came of the forecasts so far.
@@ -50,14 +52,22 @@ type Score struct {
 	AbsError float64 // Sum of the absolute errors of the median.
 }
 
-// State is the verdict on the entry at a time: the gate's, or StaleInput where the newest live sample is older than MaxAge
-// or the outlook was issued longer ago than that and a step.
+// State is the verdict on the entry at a time: the gate's, or StaleInput where the newest live sample is older than MaxAge, Gap where there
+// are such again but no step of the grid has closed since, or Disabled.
 func (e *Entry) State(now time.Time) forecast.State {
 	state := e.Outlook.State
 	warming := len(e.Outlook.Points) == 0
-	if now.Sub(e.Last.Time) > e.MaxAge || !warming && now.Sub(e.Outlook.Issued) > e.Outlook.Step+e.MaxAge {
-		return forecast.State{Reason: forecast.StaleInput, Skill: state.Skill}
+	switch {
+	case now.Sub(e.Last.Time) > e.MaxAge:
+		state.Reason = forecast.StaleInput
+	case !warming && now.Sub(e.Outlook.Issued) > e.Outlook.Step+e.MaxAge:
+		state.Reason = forecast.Gap
+	case e.Disabled:
+		state.Reason = forecast.Disabled
+	default:
+		return state
 	}
+	state.ReadyAt = time.Time{}
 	return state
 }
 

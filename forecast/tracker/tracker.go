@@ -27,6 +27,8 @@ type Spec struct {
 	Forecast forecast.Config
 	// MaxAge is the age up to which a sample counts as live. Default 5m.
 	MaxAge time.Duration
+	// Disabled has the forecast learnt and shown, but not trusted.
+	Disabled bool
 	// History is how far Backfill reaches back. Default five of the longest season and at least 35 of the
 	// shortest: five weeks.
 	History time.Duration
@@ -271,7 +273,7 @@ func (m *metric) rows() rows {
 	}
 	entries := make([]Entry, len(m.order))
 	for i, s := range m.order {
-		entries[i] = Entry{Key: s.key, Outlook: s.outlook, Last: s.last, MaxAge: m.spec.MaxAge, Due: s.due, Score: s.score}
+		entries[i] = Entry{Key: s.key, Outlook: s.outlook, Last: s.last, MaxAge: m.spec.MaxAge, Disabled: m.spec.Disabled, Due: s.due, Score: s.score}
 	}
 	return rows{entries: entries, index: m.index}
 }

@@ -187,13 +187,23 @@ func TestStates(t *testing.T) {
 	// After an outage the first sample is fresh but the outlook still old; with the next step it is not.
 	back := end.Add(5 * time.Minute)
 	observe(tr, 1, back, back, time.Second)
-	if e = get(t, tr, 0); e.State(back).Reason != forecast.StaleInput {
+	if e = get(t, tr, 0); e.State(back).Reason != forecast.Gap {
 		t.Errorf("with an outlook of %v at %v: %v", e.Outlook.Issued, back, e.State(back))
 	}
 	back = back.Add(10 * time.Second)
 	observe(tr, 1, back, back, time.Second)
 	if e = get(t, tr, 0); !e.State(back).Trusted() {
 		t.Errorf("with an outlook of %v at %v: %v", e.Outlook.Issued, back, e.State(back))
+	}
+	// A rule may want it shown only; what has been learnt stays.
+	shadow := spec
+	shadow.Disabled = true
+	if err := tr.Apply([]Spec{shadow}); err != nil {
+		t.Fatal(err)
+	}
+	observe(tr, 1, back, back, time.Second)
+	if e = get(t, tr, 0); e.State(back).Reason != forecast.Disabled || len(e.Outlook.Points) == 0 || e.State(back.Add(time.Minute)).Reason != forecast.StaleInput {
+		t.Errorf("disabled: %v", e.State(back))
 	}
 	tr, _, _ = newTracker(t, spec)
 	observe(tr, 1, begin, begin, time.Second)
@@ -363,6 +373,9 @@ func TestExportedMetrics(t *testing.T) {
 		{"foresail_forecast_due", "quantile", "0.5", e.Due.Median},
 		{"foresail_forecast_due", "quantile", "0.9", e.Due.Upper},
 		{"foresail_forecast_state", "reason", "stale_input", 1}, // 2025 is long past.
+		{"foresail_forecast", "lead", "1m", e.Outlook.Points[5][0] + e.Outlook.Points[5][1] + e.Outlook.Points[5][3]},
+		{"foresail_forecast_error", "metric", "load", e.Due.Came - e.Due.Median},
+		{"foresail_forecast_coverage_ratio", "series", `{shard="0"}`, e.Outlook.State.Coverage},
 		{"foresail_forecast_skill_ratio", "series", `{shard="0"}`, e.Outlook.State.Skill},
 		{"foresail_forecast_matured_total", "metric", "load", float64(e.Score.Matured)},
 		{"foresail_forecast_covered_total", "metric", "load", float64(e.Score.Covered)},

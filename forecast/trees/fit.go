@@ -45,8 +45,9 @@ type fitter struct {
 	Options
 	y, score []float32
 	random   *rand.Rand
-	codes    []uint32 // By row: one + what its target says to the score: 2 up, 1 right, 0 down.
-	order    []int32  // Rows, those of a leaf side by side.
+	codes    []uint32  // By row: one + what its target says to the score: 2 up, 1 right, 0 down.
+	all      histogram // Of all rows and of all features, drawn or not.
+	order    []int32   // Rows, those of a leaf side by side.
 	spare    []int32
 	drawn    []int // Features of this tree.
 	free     []histogram
@@ -73,6 +74,7 @@ func newFitter(d *Data, y []float32, o Options) *fitter {
 	f := &fitter{Data: d, Options: o, y: y, random: rand.New(rand.NewPCG(o.Seed, 0))}
 	f.score, f.rest = make([]float32, d.rows), make([]float32, 0, d.rows)
 	f.codes = make([]uint32, d.rows)
+	f.all = make(histogram, d.features*Bins)
 	f.order, f.spare = make([]int32, d.rows), make([]int32, d.rows)
 	f.drawn = make([]int, max(int(o.Columns*float64(d.features)+.5), 1))
 	return f
@@ -84,8 +86,10 @@ func (f *fitter) tree() []node {
 	f.draw()
 	nodes := make([]node, 1, 2*f.Leaves-1)
 	parts := make([]part, 1, f.Leaves)
-	parts[0] = part{to: f.rows}
-	parts[0].sums = f.sum(parts[0])
+	parts[0] = part{to: f.rows, sums: f.take()}
+	for k, feature := range f.drawn {
+		copy(parts[0].sums[k*Bins:(k+1)*Bins], f.all[feature*Bins:(feature+1)*Bins])
+	}
 	f.search(&parts[0])
 	for len(parts) < f.Leaves {
 		at := -1
@@ -117,7 +121,8 @@ func (f *fitter) tree() []node {
 }
 
 // encode notes for every row where its target lies from its score. A tie counts as right for the median, as too high for
-// other quantiles, so that the codes' sum and the count give the sum of gradients.
+// other quantiles, so that the codes' sum and the count give the sum of gradients. Few change from one tree to the next, so the histogram
+// of all rows is kept up rather than counted anew.
 func (f *fitter) encode() {
 	tie := uint32(1)
 	if f.Tau != .5 {
@@ -131,8 +136,15 @@ func (f *fitter) encode() {
 		case y < s:
 			code = one
 		}
-		f.codes[r] = code
 		f.order[r] = int32(r)
+		change := code - f.codes[r] // Wraps around, and back when added.
+		if change == 0 {
+			continue
+		}
+		f.codes[r] = code
+		for feature, bin := range f.byRow[r*f.features : (r+1)*f.features] {
+			f.all[feature*Bins+int(bin&(Bins-1))] += change
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ collectors:
 	}
 	forecasts := get(t, fmt.Sprintf("http://127.0.0.1:%d/metrics", web))
 	for _, metric := range []string{"orders_lag_growth", "queue_per_pod"} {
-		if !strings.Contains(forecasts, `foresail_forecast_window_max{metric="`+metric+`"`) {
+		if !regexp.MustCompile(`(?m)^foresail_forecast_window_max\{[^}]*metric="` + metric + `"`).MatchString(forecasts) {
 			t.Errorf("%s is not forecast", metric)
 		}
 	}

@@ -23,8 +23,8 @@ func forecastSpecs(all []rules.Rule) []tracker.Spec {
 	for _, r := range withForecast(all) {
 		specs = append(specs, tracker.Spec{
 			Metric: r.Name, Forecast: r.Forecast.Config, MaxAge: r.MaxAge, History: r.Forecast.History,
-			AbsentZero: r.Forecast.Absent == rules.AbsentZero,
-			Source:     r.Backend + "\n" + r.Query,
+			AbsentZero: r.Forecast.Absent == rules.AbsentZero, Disabled: r.Forecast.Disabled,
+			Source: r.Backend + "\n" + r.Query,
 		})
 	}
 	return specs
