@@ -26,6 +26,7 @@ const (
 // Choice is the point of an outlook that a read tells: the metric's own unless a selector chose another.
 type Choice struct {
 	Forecast
+	at     bool // the value at the lead, and not the largest up to it
 	chosen bool
 }
 
@@ -82,17 +83,26 @@ func (c *Choice) key(r labels.Requirement) error {
 			return fmt.Errorf("selector key %s is %q and must be a number between 0 and 1, as in 0.9", r.Key(), values[0])
 		}
 		c.Quantile = quantile
+	case PointKey:
+		if values[0] != "at" && values[0] != "window" {
+			return fmt.Errorf("selector key %s is %q and must be at or window", r.Key(), values[0])
+		}
+		c.at = values[0] == "at"
 	default:
-		return fmt.Errorf("selector key %s is unknown; the keys are %s and %s", r.Key(), LeadKey, QuantileKey)
+		return fmt.Errorf("selector key %s is unknown; the keys are %s, %s and %s", r.Key(), LeadKey, QuantileKey, PointKey)
 	}
 	return nil
 }
 
-// Value returns the chosen quantile of the series' window maximum, finite, and the time that it was issued. It is false
+// Value returns the chosen quantile of the series' window maximum, or of its value at the lead, finite, and the time that it was issued. It is false
 // where the outlook is not to be served, because it is not trusted or is older than its step and the age of samples
 // explain. The error is a choice that the outlook does not hold.
 func (c *Choice) Value(o *forecast.Outlook, maxAge time.Duration) (value float64, issued time.Time, ok bool, err error) {
-	value, err = o.Window(c.Lead, c.Quantile)
+	if c.at {
+		value, err = o.Point(c.Lead, c.Quantile)
+	} else {
+		value, err = o.Window(c.Lead, c.Quantile)
+	}
 	switch {
 	case err != nil && c.chosen && len(o.Levels) == 0:
 		return 0, time.Time{}, false, err
