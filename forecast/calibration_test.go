@@ -199,7 +199,7 @@ func TestGateReasons(t *testing.T) {
 	// Every third value is above its bound, to no side in particular, and the live value is no better.
 	var bad State
 	for range 100 {
-		bad = play(31, 30, 30.5, 20, 1)
+		play(31, 30, 30.5, 20, 1)
 		bad = play(29, 30, 30.5, 20, 2)
 	}
 	expect("with bounds that hold two times in three", bad, Miscalibrated)
