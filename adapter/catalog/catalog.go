@@ -132,9 +132,6 @@ func New(opts Options) (*Catalog, error) {
 			if b := opts.Backends[r.Backend]; b.Finder == nil || b.Querier == nil || r.Interval <= 0 || r.MaxAge <= 0 {
 				return fmt.Errorf("cannot serve %s: it needs a backend, an interval and a maxAge above 0", named.name)
 			}
-			if r.Forecast != nil {
-				opts.Logger.Warn("the forecast of a rule is not served: write its metric in the short form, under metrics, to have one", "rule", named.name)
-			}
 			c.rules = append(c.rules, named)
 			q := question{r.Backend, r.SeriesQuery}
 			if searches[q] == nil {

@@ -32,26 +32,30 @@ func (p *Provider) GetMetricByName(
 		}
 		return p.Short.GetMetricByName(ctx, name, info, metricSelector) // which says that there is none
 	}
-	value, err := p.valueOf(ctx, by, name.Name)
-	p.Short.Count(by.entry.Metric, by.api(), false, err)
+	value, passed, err := p.valueOf(ctx, by, name.Name)
+	p.Short.Count(by.entry.Metric, by.api(), passed, err)
 	return value, err
 }
 
-func (p *Provider) valueOf(ctx context.Context, by *plan, name string) (*custom_metrics.MetricValue, error) {
+func (p *Provider) valueOf(ctx context.Context, by *plan, name string) (_ *custom_metrics.MetricValue, passed bool, _ error) {
 	v, err := p.ask(ctx, by, func() []string { return []string{name} })
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	point, found := v.of(name)
 	drop := by.dropped(v.Result, func(dropped string) bool { return dropped == name })
 	switch {
 	case drop != nil && (!found || !by.omits(drop)):
-		return nil, by.unusable(v.Result, drop)
+		return nil, false, by.unusable(v.Result, drop)
 	case !found:
-		return nil, by.absent(v, " of "+by.entry.Resource.String()+" "+name)
+		return nil, false, by.absent(v, " of "+by.entry.Resource.String()+" "+name)
 	}
-	value := by.value(name, point, v.Result)
-	return &value, nil
+	what, err := p.tell(by, point, v.Result)
+	if err != nil {
+		return nil, false, err
+	}
+	value := by.value(name, &what)
+	return &value, what.passed, nil
 }
 
 // GetMetricBySelector returns the metric of the live objects that the selector matches and that have a value; an
@@ -69,21 +73,21 @@ func (p *Provider) GetMetricBySelector(
 		}
 		return p.Short.GetMetricBySelector(ctx, namespace, selector, info, metricSelector)
 	}
-	list, err := p.valuesOf(ctx, by, selector)
-	p.Short.Count(by.entry.Metric, by.api(), false, err)
+	list, passed, err := p.valuesOf(ctx, by, selector)
+	p.Short.Count(by.entry.Metric, by.api(), passed, err)
 	return list, err
 }
 
-func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selector) (*custom_metrics.MetricValueList, error) {
+func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selector) (_ *custom_metrics.MetricValueList, passed bool, _ error) {
 	if by.err != nil {
-		return nil, by.err
+		return nil, false, by.err
 	}
 	alive, err := p.Objects.Names(ctx, by.entry.Resource, by.namespace, selector)
 	if err != nil {
-		return nil, by.unknown("its %s are not known: %v", by.entry.Resource, err)
+		return nil, false, by.unknown("its %s are not known: %v", by.entry.Resource, err)
 	}
 	if alive != nil && len(alive) == 0 {
-		return nil, by.unknown("no live %s match the selector %q", by.entry.Resource, selector)
+		return nil, false, by.unknown("no live %s match the selector %q", by.entry.Resource, selector)
 	}
 	v, err := p.ask(ctx, by, func() []string {
 		if alive == nil {
@@ -92,7 +96,7 @@ func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selec
 		return slices.Sorted(maps.Keys(alive))
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	asked := func(name string) bool {
 		_, found := alive[name]
@@ -100,21 +104,27 @@ func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selec
 	}
 	drop := by.dropped(v.Result, asked)
 	if drop != nil && by.NaN == "error" {
-		return nil, by.unusable(v.Result, drop)
+		return nil, false, by.unusable(v.Result, drop)
 	}
 	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, expected(len(v.objects), alive))}
 	for _, o := range v.objects {
-		if asked(o.name) {
-			list.Items = append(list.Items, by.value(o.name, v.Points[o.point], v.Result))
+		if !asked(o.name) {
+			continue
 		}
+		what, err := p.tell(by, v.Points[o.point], v.Result)
+		if err != nil {
+			return nil, false, err
+		}
+		passed = passed || what.passed
+		list.Items = append(list.Items, by.value(o.name, &what))
 	}
 	switch {
 	case len(list.Items) == 0 && drop != nil:
-		return nil, by.unusable(v.Result, drop)
+		return nil, false, by.unusable(v.Result, drop)
 	case len(list.Items) == 0:
-		return nil, by.absent(v, " of the "+by.entry.Resource.String()+" asked for")
+		return nil, false, by.absent(v, " of the "+by.entry.Resource.String()+" asked for")
 	}
-	return list, nil
+	return list, passed, nil
 }
 
 // expected is how many objects an answer can have.
@@ -126,13 +136,14 @@ func expected(known int, alive map[string]struct{}) int {
 }
 
 // value is one object's answer.
-func (by *plan) value(name string, point series.Point, r *standing.Result) custom_metrics.MetricValue {
+func (by *plan) value(name string, what *told) custom_metrics.MetricValue {
 	object := custom_metrics.ObjectReference{Kind: by.kind.Kind, Namespace: by.namespace, Name: name}
 	if by.kind.Kind != "" {
 		object.APIVersion = by.kind.GroupVersion().String()
 	}
-	quantity, _ := adapter.Quantity(point.Value)
-	return custom_metrics.MetricValue{DescribedObject: object, Metric: by.metric, Timestamp: timeOf(point, r), WindowSeconds: by.window, Value: quantity}
+	return custom_metrics.MetricValue{
+		DescribedObject: object, Metric: by.metric, Timestamp: what.time, WindowSeconds: what.window, Value: what.quantity,
+	}
 }
 
 // timeOf is when a sample was true: as the backend says, or when it was asked.

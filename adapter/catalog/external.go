@@ -7,8 +7,6 @@ import (
 	"k8s.io/metrics/pkg/apis/external_metrics"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
-	"github.com/foresail/foresail/adapter"
-	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -28,41 +26,45 @@ func (p *Provider) GetExternalMetric(
 		}
 		return p.Short.GetExternalMetric(ctx, namespace, selector, info)
 	}
-	list, err := p.externalValues(ctx, by)
-	p.Short.Count(by.entry.Metric, by.api(), false, err)
+	list, passed, err := p.externalValues(ctx, by)
+	p.Short.Count(by.entry.Metric, by.api(), passed, err)
 	return list, err
 }
 
-func (p *Provider) externalValues(ctx context.Context, by *plan) (*external_metrics.ExternalMetricValueList, error) {
+func (p *Provider) externalValues(ctx context.Context, by *plan) (_ *external_metrics.ExternalMetricValueList, passed bool, _ error) {
 	v, err := p.ask(ctx, by, nil)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	drop := by.dropped(v.Result, func(string) bool { return true })
 	switch {
 	case drop != nil && (!by.omits(drop) || len(v.Points) == 0):
-		return nil, by.unusable(v.Result, drop)
+		return nil, false, by.unusable(v.Result, drop)
 	case len(v.Points) == 0:
-		return nil, by.absent(v, "")
+		return nil, false, by.absent(v, "")
 	}
 	list := &external_metrics.ExternalMetricValueList{Items: make([]external_metrics.ExternalMetricValue, 0, len(v.Points))}
 	for _, point := range v.Points {
-		list.Items = append(list.Items, by.externalValue(point, v.Result))
+		what, err := p.tell(by, point, v.Result)
+		if err != nil {
+			return nil, false, err
+		}
+		passed = passed || what.passed
+		list.Items = append(list.Items, by.externalValue(point.Key, &what))
 	}
-	return list, nil
+	return list, passed, nil
 }
 
-func (by *plan) externalValue(point series.Point, r *standing.Result) external_metrics.ExternalMetricValue {
-	pairs := point.Key.Labels()
+func (by *plan) externalValue(key series.Key, what *told) external_metrics.ExternalMetricValue {
+	pairs := key.Labels()
 	set := make(map[string]string, len(pairs)+1)
-	if point.Key.Metric != "" {
-		set["__name__"] = point.Key.Metric
+	if key.Metric != "" {
+		set["__name__"] = key.Metric
 	}
 	for _, l := range pairs {
 		set[l.Name] = l.Value
 	}
-	quantity, _ := adapter.Quantity(point.Value)
 	return external_metrics.ExternalMetricValue{
-		MetricName: by.entry.Metric, MetricLabels: set, Timestamp: timeOf(point, r), WindowSeconds: by.window, Value: quantity,
+		MetricName: by.entry.Metric, MetricLabels: set, Timestamp: what.time, WindowSeconds: what.window, Value: what.quantity,
 	}
 }

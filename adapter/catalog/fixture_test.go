@@ -24,6 +24,7 @@ import (
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
+	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -140,6 +141,7 @@ type system struct {
 	log     *text
 	reg     *prometheus.Registry
 	catalog *Catalog
+	ahead   *forecasts
 }
 
 // setup is what a test may change of a system.
@@ -152,6 +154,34 @@ type setup struct {
 	limits           standing.Limits
 }
 
+// forecasts are those that the test sets, by name and series, and what was wanted.
+type forecasts struct {
+	mu       sync.Mutex
+	outlooks map[string]*forecast.Outlook
+	wanted   map[string]Wanted // by name and query
+	heard    map[string]string // the newest points by name
+}
+
+func (f *forecasts) Want(m Wanted) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted[m.Name+" "+m.Query] = m
+}
+
+func (f *forecasts) Outlook(name string, key series.Key) (*forecast.Outlook, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o, found := f.outlooks[name+" "+key.String()]
+	return o, found
+}
+
+// Observe is how a Demand tells of its queries.
+func (f *forecasts) Observe(name string, _ time.Time, points []series.Point) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard[name] = fmt.Sprint(len(points))
+}
+
 // run starts a system that runs until the test's end.
 func run(t *testing.T, p *prom, with setup) *system {
 	t.Helper()
@@ -160,7 +190,8 @@ func run(t *testing.T, p *prom, with setup) *system {
 	config.Validate([]rules.Backend{{Name: "main"}}, func(field, problem string) { t.Fatalf("%s: %s", field, problem) })
 	s := &system{t: t, prom: p, alive: &alive{objects: map[string]labels.Set{}}, log: &text{}, reg: prometheus.NewRegistry()}
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
-	table, err := standing.New(standing.Options{Limits: with.limits, Logger: logger, Registerer: s.reg})
+	s.ahead = &forecasts{outlooks: map[string]*forecast.Outlook{}, wanted: map[string]Wanted{}, heard: map[string]string{}}
+	table, err := standing.New(standing.Options{Observer: s.ahead, Limits: with.limits, Logger: logger, Registerer: s.reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +217,7 @@ func run(t *testing.T, p *prom, with setup) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Provider = NewProvider(ProviderOptions{Catalog: s.catalog, Short: short, Demand: demand, Objects: s.alive, Kinds: with.mapper})
+	s.Provider = NewProvider(ProviderOptions{Catalog: s.catalog, Short: short, Demand: demand, Forecasts: s.ahead, Objects: s.alive, Kinds: with.mapper})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { demand.Run(ctx) })

@@ -32,10 +32,12 @@ type Kinds interface {
 type ProviderOptions struct {
 	Catalog *Catalog
 	// Short serves the metrics that the catalog leaves out because they are served otherwise, and counts all reads.
-	Short   *adapter.Provider
-	Demand  Demand
-	Objects adapter.Objects
-	Kinds   Kinds
+	Short  *adapter.Provider
+	Demand Demand
+	// Forecasts has the metrics forecast whose rules say so.
+	Forecasts Forecasts
+	Objects   adapter.Objects
+	Kinds     Kinds
 }
 
 // Provider implements the provider interfaces of custom-metrics-apiserver: it serves the metrics of the short form and
@@ -61,7 +63,15 @@ type plan struct {
 	*rule
 	entry    legacy.Entry
 	compiled *legacy.Compiled
+	// live is the name of the metric, which is the entry's but for a forecast.
+	live string
+	// selector is that of the series.
 	selector labels.Selector
+	// ahead is set for a forecast, of which choice is told.
+	ahead  bool
+	choice adapter.Choice
+	// want has no name where the metric is not to be forecast.
+	want Wanted
 	// asker is the namespace that reads, "" for none, and namespace that of the described objects, "" for those in none.
 	asker, namespace string
 	kind             schema.GroupVersionKind
@@ -89,18 +99,16 @@ func (p *Provider) plan(k planKey, selector labels.Selector) (*plan, bool) {
 		made, isPlan := known.(*plan)
 		return made, isPlan
 	}
-	var found legacy.Found
-	var ok bool
-	if external := k.resource.Empty(); external {
-		found, ok = s.external.External(k.metric)
-	} else {
-		found, ok = p.Catalog.customEntry(s, k.resource, k.metric)
-	}
+	found, ahead, ok := p.Catalog.entry(s, k.resource, k.metric)
 	if !ok {
 		return nil, false
 	}
 	made := &plan{
 		rule: s.rules[found.Rule], entry: found.Entry, compiled: found.Rule, selector: selector, asker: k.namespace,
+		ahead: ahead, live: found.Metric,
+	}
+	if ahead {
+		made.live = strings.TrimSuffix(found.Metric, rules.ForecastSuffix)
 	}
 	p.fill(made, k)
 	if s.planned.Add(1) <= maxPlans {
@@ -115,17 +123,21 @@ func (p *Provider) fill(made *plan, k planKey) {
 	if made.err = made.admit(); made.err != nil {
 		return
 	}
-	if requirements, _ := made.selector.Requirements(); len(requirements) > 0 {
-		own := func(r labels.Requirement) bool { return strings.HasPrefix(r.Key(), adapter.KeyPrefix) }
-		if i := slices.IndexFunc(requirements, own); i >= 0 {
-			made.err = made.bad("selector key %s is for forecasts only", requirements[i].Key())
-			return
-		}
+	asked := made.selector
+	if made.err = made.choose(); made.err != nil {
+		return
 	}
 	b := p.Catalog.opts.Backends[r.Backend]
 	made.query = standing.Query{
 		Metric: r.name, Backend: b.Querier, BackendName: r.Backend,
 		Interval: r.Interval, Timeout: b.Timeout, MaxAge: r.MaxAge, Asker: made.asker,
+	}
+	if made.entry.Namespaced {
+		made.namespace = k.namespace
+	}
+	if r.Forecast != nil {
+		made.want = made.wanted(k.namespace)
+		made.query.Observed = made.want.Name
 	}
 	var err error
 	if made.external {
@@ -138,11 +150,8 @@ func (p *Provider) fill(made *plan, k planKey) {
 		made.window = adapter.Seconds(rules.Window(made.query.Expr))
 		return
 	}
-	if made.entry.Namespaced {
-		made.namespace = k.namespace
-	}
 	made.kind, _ = p.Kinds.KindFor(made.entry.Resource.WithVersion("")) // it is only told
-	if made.metric, err = adapter.Identifier(made.entry.Metric, made.selector); err != nil {
+	if made.metric, err = adapter.Identifier(made.entry.Metric, asked); err != nil {
 		made.err = made.bad("%v", err)
 		return
 	}
@@ -206,7 +215,15 @@ func (p *Provider) get(ctx context.Context, by *plan, q standing.Query) (*standi
 	if err != nil {
 		return nil, by.unknown("%v", err)
 	}
-	return r, by.fresh(r)
+	if err := by.fresh(r); err != nil {
+		return r, err
+	}
+	if by.want.Name != "" {
+		m := by.want
+		m.Query = q.Expr
+		p.Forecasts.Want(m)
+	}
+	return r, nil
 }
 
 // lists are those of discovery, and the snapshot that they are of.

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
 	"github.com/foresail/foresail/adapter/legacy"
+	"github.com/foresail/foresail/adapter/rules"
 )
 
 // snapshot is the catalog as of one moment; immutable but for its cache.
@@ -55,9 +56,15 @@ func (c *Catalog) publish(rules []*rule, outcomes []outcome) {
 		s.customList = append(s.customList, provider.CustomMetricInfo{
 			GroupResource: f.Resource, Metric: f.Metric, Namespaced: f.Namespaced,
 		})
+		if name, served := s.forecastOf(f); served && !c.opts.Served.ServesCustom(f.Resource, name) {
+			s.customList = append(s.customList, provider.CustomMetricInfo{GroupResource: f.Resource, Metric: name, Namespaced: f.Namespaced})
+		}
 	}
 	for _, f := range s.external.All() {
 		s.externalList = append(s.externalList, provider.ExternalMetricInfo{Metric: f.Metric})
+		if name, served := s.forecastOf(f); served && !c.opts.Served.ServesExternal(name) {
+			s.externalList = append(s.externalList, provider.ExternalMetricInfo{Metric: name})
+		}
 	}
 	old := c.current.Swap(s)
 	if !slices.Equal(old.customList, s.customList) || !slices.Equal(old.externalList, s.externalList) {
@@ -112,6 +119,42 @@ func (c *Catalog) age(r *rule) (time.Duration, int, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return time.Since(r.found.at), len(r.found.entries), r.found.compiled != nil
+}
+
+// forecastOf returns the name of an entry's forecast, where its rule has one and no rule serves a metric of that name.
+func (s *snapshot) forecastOf(f legacy.Found) (name string, served bool) {
+	if s.rules[f.Rule].Forecast == nil {
+		return "", false
+	}
+	name = f.Metric + rules.ForecastSuffix
+	if f.Resource.Empty() {
+		_, served = s.external.External(name)
+	} else {
+		_, served = s.custom.Custom(f.Resource, name)
+	}
+	return name, !served
+}
+
+// entry returns the entry of a metric, or the one whose forecast it is.
+func (c *Catalog) entry(s *snapshot, resource schema.GroupResource, metric string) (found legacy.Found, ahead, ok bool) {
+	look := func(metric string) (legacy.Found, bool) {
+		if resource.Empty() {
+			return s.external.External(metric)
+		}
+		return c.customEntry(s, resource, metric)
+	}
+	if found, ok = look(metric); ok {
+		return found, false, true
+	}
+	base := len(metric) - len(rules.ForecastSuffix)
+	if base <= 0 || !strings.EqualFold(metric[base:], rules.ForecastSuffix) {
+		return legacy.Found{}, false, false
+	}
+	if found, ok = look(metric[:base]); !ok || s.rules[found.Rule].Forecast == nil {
+		return legacy.Found{}, false, false
+	}
+	found.Metric += rules.ForecastSuffix
+	return found, true, true
 }
 
 // customEntry returns the entry of a metric of a resource in any spelling that the cluster understands.

@@ -119,6 +119,7 @@ func (d *Demand) Get(ctx context.Context, q Query) (*Result, error) {
 		}
 	}
 	w.read.Store(int64(time.Since(d.begun)))
+	w.rules[0].observe(q.Observed)
 	r := w.rules[0].result.Load()
 	if !r.At.IsZero() || r.Err != nil {
 		return r, nil

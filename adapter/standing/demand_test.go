@@ -404,3 +404,55 @@ func TestTheQueriesOfANamespaceAreLimited(t *testing.T) {
 		get("shop", "i", ErrNamespaceLimit)
 	})
 }
+
+// heard counts what an observer hears, by name.
+type heard struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+func (h *heard) Observe(name string, _ time.Time, points []series.Point) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.by[name] += len(points)
+}
+
+// A query is asked once, and observed by every name that its readers gave it, for as long as it is kept.
+func TestDemandIsObserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: func(context.Context, string) ([]series.Point, error) { return []series.Point{{}}, nil }}
+		h := &heard{by: map[string]int{}}
+		d, _, _ := startDemand(t, 10, Options{Observer: h})
+		read := func(name string) {
+			q := query("rule", b)
+			q.Observed = name
+			if _, err := d.Get(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		of := func(name string) int {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.by[name]
+		}
+		read("")
+		synctest.Wait()
+		if of("") != 0 {
+			t.Error("a query that is not to be observed is")
+		}
+		read("a")
+		read("b")
+		read("a")
+		time.Sleep(time.Minute)
+		asked := b.count() - 1 // the first was before the names
+		if asked < 5 || asked > 6 || of("a") != asked || of("b") != asked {
+			t.Errorf("asked %d times more, heard %d and %d", asked, of("a"), of("b"))
+		}
+		time.Sleep(2 * idle)
+		before := of("a")
+		time.Sleep(idle)
+		if of("a") != before {
+			t.Error("a query that nobody reads is observed")
+		}
+	})
+}

@@ -58,12 +58,30 @@ type rule struct {
 	// name is the metric in the keys of the rule's points; "" leaves the backend's.
 	name   string
 	result atomic.Pointer[Result]
+	// observed are the names by which the observer hears of the query.
+	observed atomic.Pointer[[]string]
 }
 
 func newRule(q Query, name string) *rule {
 	r := &rule{query: q, name: name}
 	r.result.Store(&Result{})
+	r.observed.Store(&[]string{})
+	r.observe(q.Observed)
 	return r
+}
+
+// observe has the query observed by a name, too.
+func (r *rule) observe(name string) {
+	for {
+		names := r.observed.Load()
+		if name == "" || slices.Contains(*names, name) {
+			return
+		}
+		more := append(slices.Clone(*names), name)
+		if r.observed.CompareAndSwap(names, &more) {
+			return
+		}
+	}
 }
 
 // identity is what makes queries the same.
@@ -185,8 +203,10 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 		}
 		e.metrics.evaluated(r.query.Metric, outcome, took)
 		r.result.Store(result)
-		if e.observer != nil && r.name != "" { // without a name of its own a query is of no one metric
-			e.observer.Observe(r.query.Metric, at, result.Points)
+		for _, name := range *r.observed.Load() {
+			if e.observer != nil {
+				e.observer.Observe(name, at, result.Points)
+			}
 		}
 	}
 }

@@ -20,8 +20,8 @@ type Querier interface {
 	Query(ctx context.Context, promql string, at time.Time) ([]series.Point, error)
 }
 
-// Observer hears of every good evaluation of a Table, also of one without points, in the order of their times per metric. The
-// points are shared and must not be written to.
+// Observer hears of every good evaluation, also of one without points, in the order of their times per query: of a
+// Table by the rule's name, of a Demand by Query.Observed. The points are shared and must not be written to.
 type Observer interface {
 	Observe(metric string, at time.Time, points []series.Point)
 }
@@ -43,6 +43,9 @@ type Query struct {
 	MaxAge time.Duration
 	// Asker is the namespace that a Demand counts the query for, "" for none.
 	Asker string
+	// Observed is the name by which the observer of a Demand hears of the query; with "" it does not. Readers of one query
+	// may have it observed by several names. A Table has it observed by Metric.
+	Observed string
 }
 
 // Options are a table's collaborators and the queries that it keeps.
@@ -81,6 +84,7 @@ func New(opts Options) (*Table, error) {
 		if t.rules[q.Metric] != nil {
 			return nil, fmt.Errorf("cannot keep rule %q: there are two of that name", q.Metric)
 		}
+		q.Observed = q.Metric
 		r := newRule(q, q.Metric)
 		t.rules[q.Metric] = r
 		id := q.identity()

@@ -74,6 +74,7 @@ type Options struct {
 type Tracker struct {
 	log      *slog.Logger
 	rejected *prometheus.CounterVec
+	specs    sync.Mutex // Of changes of the specs; taken first.
 	metrics  atomic.Pointer[map[string]*metric]
 	publish  sync.Mutex // Of table and metrics; taken last.
 	table    atomic.Pointer[Table]
@@ -110,21 +111,56 @@ func (t *Tracker) Apply(specs []Spec) error {
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	t.publish.Lock()
-	defer t.publish.Unlock()
+	t.specs.Lock()
+	defer t.specs.Unlock()
 	now := *t.metrics.Load()
-	table := &Table{metrics: make(map[string]rows, len(next))}
 	for name, m := range next {
 		if old := now[name]; old != nil && old.takes(m.spec) {
 			next[name] = old
-			table.metrics[name] = t.table.Load().metrics[name]
-			continue
 		}
+	}
+	t.swap(next)
+	return nil
+}
+
+// Track adds a spec to those that there are, or replaces the one of its metric; its series are kept as by Apply.
+func (t *Tracker) Track(s Spec) error {
+	if err := s.complete(); err != nil {
+		return err
+	}
+	t.specs.Lock()
+	defer t.specs.Unlock()
+	next := maps.Clone(*t.metrics.Load())
+	if old := next[s.Metric]; old == nil || !old.takes(s) {
+		next[s.Metric] = &metric{spec: s, series: map[series.Key]*tracked{}}
+		t.swap(next)
+	}
+	return nil
+}
+
+// Forget drops the spec of a metric and all that its series have learnt.
+func (t *Tracker) Forget(name string) {
+	t.specs.Lock()
+	defer t.specs.Unlock()
+	next := maps.Clone(*t.metrics.Load())
+	delete(next, name)
+	t.swap(next)
+}
+
+// swap replaces the metrics. What is published of those that stay, stays.
+func (t *Tracker) swap(next map[string]*metric) {
+	t.publish.Lock()
+	defer t.publish.Unlock()
+	now, before := *t.metrics.Load(), t.table.Load()
+	table := &Table{metrics: make(map[string]rows, len(next))}
+	for name, m := range next {
 		table.metrics[name] = rows{}
+		if now[name] == m {
+			table.metrics[name] = before.metrics[name]
+		}
 	}
 	t.metrics.Store(&next)
 	t.table.Store(table)
-	return nil
 }
 
 // Table returns the newest table; never nil.

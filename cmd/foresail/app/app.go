@@ -20,9 +20,9 @@ import (
 	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/kube"
-	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/learning"
 	"github.com/foresail/foresail/forecast/tracker"
 )
 
@@ -60,6 +60,7 @@ type App struct {
 	metrics *backend.Metrics
 	store   *backend.Store // nil where nothing needs it
 	tracker *tracker.Tracker
+	learner *learning.Learner
 	mapper  *kube.Mapper
 	objects *kube.Objects // nil without a cluster
 	alive   adapter.Objects
@@ -78,15 +79,12 @@ type App struct {
 	// reloading is held while the config is replaced, and over set where it cannot be any more.
 	reloading sync.Mutex
 	over      bool
-
-	mu   sync.Mutex // of past, the rules by name whose past is learnt
-	past map[string]rules.Rule
 }
 
 // New builds all parts. Everything that can fail fails here: whatever New returns without an error can run.
 func New(o Options) (*App, error) {
 	o.fill()
-	a := &App{opts: o, logger: o.Logger, started: make(chan struct{}), past: map[string]rules.Rule{}}
+	a := &App{opts: o, logger: o.Logger, started: make(chan struct{})}
 	if err := a.wire(o); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -102,10 +100,12 @@ func (a *App) wire(o Options) (err error) {
 	if err := a.openStore(o.Config); err != nil {
 		return err
 	}
-	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Registry, Now: time.Now}, forecastSpecs(o.Config.Rules)...); err != nil {
+	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Registry, Now: time.Now}); err != nil {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
-	a.loadSnapshot()
+	if a.learner, err = learning.New(learning.Options{Tracker: a.tracker, Logger: o.Logger, Registerer: o.Registry}); err != nil {
+		return fmt.Errorf("cannot set up the forecasts: %w", err)
+	}
 	if a.alive, err = a.watchObjects(o); err != nil {
 		return err
 	}
@@ -119,6 +119,10 @@ func (a *App) wire(o Options) (err error) {
 		return err
 	}
 	a.current.Store(g)
+	if err := a.learner.Apply(targets(o.Config.Rules, g.backends)); err != nil {
+		return fmt.Errorf("cannot set up the forecasts: %w", err)
+	}
+	a.loadSnapshot()
 	if err := o.Registry.Register(shown{a}); err != nil {
 		return fmt.Errorf("cannot register the metrics of the config's parts: %w", err)
 	}
@@ -188,8 +192,8 @@ func (a *App) Run(outer context.Context) (err error) {
 	a.parts.Go(func() { a.mapper.Run(ctx, a.opts.DiscoveryInterval) })
 	a.sources.Load().start(ctx)
 	a.start(ctx, g)
-	g.parts.Go(func() { a.backfill(g.ctx, g) })
 	a.parts.Go(func() { a.saveSnapshots(ctx) })
+	a.parts.Go(func() { a.learner.Run(ctx) })
 	if a.web != nil {
 		a.parts.Go(func() {
 			if err := a.web.run(ctx); err != nil {

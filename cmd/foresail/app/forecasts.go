@@ -1,74 +1,56 @@
 package app
 
 import (
-	"context"
-	"sync"
 	"time"
 
+	"github.com/foresail/foresail/adapter/catalog"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/cmd/foresail/app/learning"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/tracker"
 )
 
-// Back-fills that failed are tried again after this long, then after twice as long, up to backfillRetryMost.
-const (
-	backfillRetry     = 15 * time.Second
-	backfillRetryMost = 10 * time.Minute
-	backfillsAtOnce   = 2 // a back-fill is a backend's most expensive question
-)
-
-func forecastSpecs(all []rules.Rule) []tracker.Spec {
-	var specs []tracker.Spec
-	for _, r := range withForecast(all) {
-		specs = append(specs, tracker.Spec{
-			Metric: r.Name, Forecast: r.Forecast.Config, MaxAge: r.MaxAge, History: r.Forecast.History,
-			AbsentZero: r.Forecast.Absent == rules.AbsentZero, Disabled: r.Forecast.Disabled,
-			Source: r.Backend + "\n" + r.Query,
-		})
+// targets are the forecasts that the config lists.
+func targets(all []rules.Rule, backends map[string]queryable) []learning.Target {
+	var listed []learning.Target
+	for _, r := range all {
+		if r.Forecast != nil {
+			listed = append(listed, target(r.Name, r.Forecast, r.MaxAge, r.Query, r.Backend, backends))
+		}
 	}
-	return specs
+	return listed
 }
 
-// backfill teaches every forecast that was not taught what its backend knows of the past, and keeps trying where that fails: a backend
-// that is away at the start must not cost weeks of history.
-func (a *App) backfill(ctx context.Context, g *generation) {
-	var all sync.WaitGroup
-	slots := make(chan struct{}, backfillsAtOnce)
-	for _, r := range withForecast(g.file.Rules) {
-		if a.learnt(r) {
-			continue
-		}
-		all.Go(func() {
-			for pause := backfillRetry; ; pause = min(2*pause, backfillRetryMost) {
-				select {
-				case slots <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
-				began := time.Now()
-				err := a.tracker.Backfill(ctx, r.Name, r.Query, g.backends[r.Backend], began)
-				<-slots
-				if err == nil {
-					a.remember(r)
-					a.logger.Info("learnt the past of a metric", "metric", r.Name, "backend", r.Backend, "series", len(a.tracker.Table().List(r.Name)),
-						"took", time.Since(began).Round(time.Millisecond))
-					return
-				}
-				if ctx.Err() != nil {
-					return
-				}
-				a.logger.Warn("a part of a metric's past could not be read; its forecast knows less until it can be",
-					"metric", r.Name, "backend", r.Backend, "err", err, "retryIn", pause)
-				select {
-				case <-time.After(pause):
-				case <-ctx.Done():
-					return
-				}
-			}
-		})
+func target(
+	metric string, f *rules.Forecast, maxAge time.Duration, query, backend string, backends map[string]queryable,
+) learning.Target {
+	return learning.Target{
+		Spec: tracker.Spec{
+			Metric: metric, Forecast: f.Config, MaxAge: maxAge, History: f.History, AbsentZero: f.Absent == rules.AbsentZero,
+			Disabled: f.Disabled, Source: backend + "\n" + query,
+		},
+		Query: query, Backend: backend, Past: backends[backend],
 	}
-	all.Wait()
+}
+
+// wants has the metrics of rules forecast that are read through the current generation.
+type wants struct {
+	outlooks
+	app *App
+	of  *generation
+}
+
+// Want implements catalog.Forecasts.
+func (w wants) Want(m catalog.Wanted) {
+	if w.app.current.Load() == w.of {
+		w.app.learner.Want(target(m.Name, m.Forecast, m.MaxAge, m.Query, m.Backend, w.of.backends), m.Source)
+	}
+}
+
+// Outlook implements catalog.Forecasts.
+func (w wants) Outlook(metric string, key series.Key) (*forecast.Outlook, bool) {
+	return w.outlooks.Outlook(metric, learning.Keyed(key))
 }
 
 // outlooks is the tracker as the metrics API sees it: the verdict on an outlook includes whether its input still lives.

@@ -83,7 +83,7 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 		return nil, fmt.Errorf("cannot set up the metrics API: %w", err)
 	}
 	g.provider = catalog.NewProvider(catalog.ProviderOptions{
-		Catalog: g.catalog, Short: short, Demand: g.demand, Objects: a.alive, Kinds: a.mapper,
+		Catalog: g.catalog, Short: short, Demand: g.demand, Forecasts: wants{outlooks{a.tracker}, a, g}, Objects: a.alive, Kinds: a.mapper,
 	})
 	if file.Resource != nil && a.objects != nil {
 		g.resources = resource.New(a.resourceOptions(g, short))
@@ -155,7 +155,7 @@ type observer struct {
 // Observe passes on a good evaluation.
 func (o observer) Observe(metric string, at time.Time, points []series.Point) {
 	if o.app.current.Load() == o.of {
-		o.app.tracker.Observe(metric, at, points)
+		o.app.learner.Observe(metric, at, points)
 	}
 }
 

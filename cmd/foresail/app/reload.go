@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast/tracker"
 )
@@ -77,7 +76,10 @@ func (a *App) replace(file *config.File) error {
 	if file.UsesStore() && a.store == nil {
 		return errors.New("it uses the embedded store, which is not open: this needs a restart")
 	}
-	specs := forecastSpecs(file.Rules)
+	var specs []tracker.Spec
+	for _, t := range targets(file.Rules, nil) {
+		specs = append(specs, t.Spec)
+	}
 	// A tracker that nobody sees says whether the specs are good.
 	if _, err := tracker.New(tracker.Options{Logger: a.logger, Registerer: prometheus.NewRegistry(), Now: time.Now}, specs...); err != nil {
 		return err
@@ -94,27 +96,15 @@ func (a *App) replace(file *config.File) error {
 	}
 	a.start(a.ctx, g)
 	g.wait(a.ctx, warmup)
-	return a.swap(old, g, sources, specs)
+	return a.swap(old, g, sources)
 }
 
 // swap makes a generation that runs the current one.
-func (a *App) swap(old, g *generation, sources *sources, specs []tracker.Spec) error {
-	// What was learnt of another query is forgotten; the rest stays.
-	before := map[string]rules.Rule{}
-	for _, r := range old.file.Rules {
-		before[r.Name] = r
-	}
-	var same []tracker.Spec
-	for i, r := range withForecast(g.file.Rules) {
-		if b, known := before[r.Name]; known && b.Query == r.Query && b.Backend == r.Backend {
-			same = append(same, specs[i])
-		}
-	}
-	if err := errors.Join(a.tracker.Apply(same), a.tracker.Apply(specs)); err != nil {
+func (a *App) swap(old, g *generation, sources *sources) error {
+	if err := a.learner.Apply(targets(g.file.Rules, g.backends)); err != nil {
 		return errors.Join(err, g.end())
 	}
 	a.current.Store(g)
-	a.forget(g.file.Rules)
 	if last := a.sources.Load(); last != sources {
 		if err := last.end(); err != nil {
 			a.logger.Warn("cannot close the collectors before", "err", err)
@@ -126,7 +116,6 @@ func (a *App) swap(old, g *generation, sources *sources, specs []tracker.Spec) e
 		a.logger.Error("cannot list the metrics of the new config", "err", err)
 	}
 	a.watch(g)
-	g.parts.Go(func() { a.backfill(g.ctx, g) })
 	if old.file.Store != g.file.Store {
 		a.logger.Warn("the config's store has changed: this needs a restart, and the one before stays in use")
 	}
@@ -157,43 +146,4 @@ func (a *App) watch(g *generation) {
 		// A kind that is not installed yet hurts the rules that name it; their reads try again.
 		a.logger.Error("cannot watch some of the cluster's objects; reads that choose among them fail until it works", "err", err)
 	}
-}
-
-// learnt tells whether the past of a rule's query is known.
-func (a *App) learnt(r rules.Rule) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	known, ok := a.past[r.Name]
-	return ok && known.Query == r.Query && known.Backend == r.Backend && reflect.DeepEqual(known.Forecast, r.Forecast)
-}
-
-func (a *App) remember(r rules.Rule) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.past[r.Name] = r
-}
-
-// forget drops the pasts of all rules but these, as the tracker does.
-func (a *App) forget(kept []rules.Rule) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	names := map[string]bool{}
-	for _, r := range withForecast(kept) {
-		names[r.Name] = true
-	}
-	for name := range a.past {
-		if !names[name] {
-			delete(a.past, name)
-		}
-	}
-}
-
-func withForecast(all []rules.Rule) []rules.Rule {
-	var with []rules.Rule
-	for _, r := range all {
-		if r.Forecast != nil {
-			with = append(with, r)
-		}
-	}
-	return with
 }
