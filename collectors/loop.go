@@ -138,6 +138,7 @@ func (l *Loop) collect(ctx context.Context, r *run) {
 		err = errors.Join(err, &Missing{What: "back what was collected", Reason: Store, Err: fmt.Errorf("cannot store %d samples: %w", len(points)+len(stale), e)})
 	} else {
 		r.remember(points, stale)
+		l.metrics.exposed.update(r, points, stale)
 	}
 	l.metrics.observe(r.Kind, r.Name, outcome{took: took, series: len(points), err: err, end: time.Now()})
 	r.tell(ctx, err)

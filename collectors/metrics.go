@@ -15,6 +15,7 @@ type metrics struct {
 	errors      *prometheus.CounterVec
 	series      *prometheus.GaugeVec
 	lastSuccess *prometheus.GaugeVec
+	exposed     *exposed
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -42,6 +43,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "foresail_collector_last_success_timestamp_seconds",
 			Help: "Unix time of the end of the newest complete collection; absent before the first.",
 		}, labels),
+		exposed: newExposed(),
 	}
 	for i, c := range m.all() {
 		if err := reg.Register(c); err != nil {
@@ -55,13 +57,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.up, m.duration, m.errors, m.series, m.lastSuccess}
+	return []prometheus.Collector{m.up, m.duration, m.errors, m.series, m.lastSuccess, m.exposed}
 }
 
 func (m *metrics) unregister() {
 	for _, c := range m.all() {
 		m.registerer.Unregister(c)
 	}
+	m.exposed.clear() // a collector that does not describe itself cannot be taken out
 }
 
 // outcome is what one collection came to.
