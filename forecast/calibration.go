@@ -28,7 +28,7 @@ type calibration struct {
 	shape
 	anchors []int
 	steps   int  // Learnt since the start or since forget.
-	stride  int  // Of many errors every few are kept; see thin.
+	stride  int  // Of many errors every few are kept; see past.Thin.
 	keeps   bool // Whether those of the newest step are among them.
 	points  []*target
 	windows []*target
@@ -68,24 +68,7 @@ func newCalibration(s shape) *calibration {
 }
 
 // errors is the number of errors that are kept.
-func (s shape) errors() int { return 2 * s.memory / thin(2*s.memory, s.seasons[0]) }
-
-// thin returns the smallest stride that leaves at most maxErrors of n errors and has no common factor with season, so that no time
-// of day is left out.
-func thin(n, season int) int {
-	stride := (n + maxErrors - 1) / maxErrors
-	for gcd(stride, season) != 1 {
-		stride++
-	}
-	return stride
-}
-
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
-}
+func (s shape) errors() int { return 2 * s.memory / past.Thin(2*s.memory, maxErrors, s.seasons[0]) }
 
 // doubt lets what comes soon outweigh the errors made so far.
 func (c *calibration) doubt() {
@@ -109,7 +92,7 @@ func (c *calibration) hear(point, window float64) {
 func (c *calibration) learn(h *past.History) {
 	c.keeps = c.steps%c.stride == 0
 	if c.steps++; c.steps%maxErrors == 0 && c.steps <= 2*c.memory {
-		c.stride = thin(c.steps, c.seasons[0]) // So that the errors kept are of all the time there was, at first too.
+		c.stride = past.Thin(c.steps, maxErrors, c.seasons[0]) // So that the errors kept are of all the time there was, at first too.
 	}
 	for i := range c.anchors {
 		c.points[i].learn(h, c.keeps)
@@ -117,14 +100,6 @@ func (c *calibration) learn(h *past.History) {
 			c.windows[i].learn(h, c.keeps)
 		}
 	}
-}
-
-func largest(values []float64) float64 {
-	top := math.Inf(-1)
-	for _, v := range values {
-		top = max(top, v)
-	}
-	return top
 }
 
 // fill writes the quantiles of every lead of the path, levels side by side: of the value and of the window maximum.

@@ -23,7 +23,7 @@ func TestAnchors(t *testing.T) {
 		}
 	}
 	// 4,032 errors in at most 192 is every 21st, but 288 is a multiple of 3, and of 2: every 23rd. 2,016 is every 11th.
-	if a, b := thin(4032, 288), thin(2016, 288); a != 23 || b != 11 {
+	if a, b := past.Thin(4032, maxErrors, 288), past.Thin(2016, maxErrors, 288); a != 23 || b != 11 {
 		t.Errorf("strides %d and %d, want 23 and 11", a, b)
 	}
 }

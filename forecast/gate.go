@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/foresail/foresail/forecast/past"
@@ -147,12 +148,12 @@ func (g *gate) learn(h *past.History, keep bool) {
 // issue notes the naive models' paths, the mixture's and its window quantile of the newest step.
 func (g *gate) issue(h *past.History, paths [][]float64, mixed []float64, bound float64) {
 	at := h.Steps() % g.lead
-	g.bounds[at], g.tops[at] = bound, largest(mixed)
+	g.bounds[at], g.tops[at] = bound, slices.Max(mixed)
 	for i := range g.rivals {
 		r := &g.rivals[i]
 		r.tops[at], r.bounds[at] = math.NaN(), math.NaN()
-		if !math.IsNaN(sumOf(paths[i])) {
-			r.tops[at] = largest(paths[i])
+		if top := slices.Max(paths[i]); !math.IsNaN(top) { // NaN wherever one is.
+			r.tops[at] = top
 			r.bounds[at] = h.Clamp(past.Square(past.Root(r.tops[at]) + r.errors.Quantile(levels[upper])))
 		}
 	}
@@ -209,11 +210,4 @@ func (g *gate) state(h *past.History, now time.Time) State {
 func pinball(y, q float64) float64 {
 	tau := levels[upper]
 	return max(tau*(y-q), (tau-1)*(y-q))
-}
-
-func sumOf(values []float64) (total float64) {
-	for _, v := range values {
-		total += v
-	}
-	return total
 }

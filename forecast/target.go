@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"slices"
 
 	"github.com/foresail/foresail/forecast/linear"
 	"github.com/foresail/foresail/forecast/past"
@@ -149,7 +150,7 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 	now := &t.issues[h.Steps()%t.lead]
 	now.location = path[t.lead-1]
 	if t.window {
-		now.location = largest(path[:t.lead])
+		now.location = slices.Max(path[:t.lead])
 	}
 	for i := range scales {
 		t.describe(h, now, i, paths)
@@ -202,7 +203,7 @@ func (t *target) describe(h *past.History, now *issue, i int, paths [][]float64)
 	for _, path := range paths {
 		v := path[t.lead-1]
 		if t.window {
-			v = largest(path[:t.lead])
+			v = slices.Max(path[:t.lead])
 		}
 		if math.IsNaN(v) {
 			continue

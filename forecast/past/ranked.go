@@ -65,3 +65,20 @@ func (r *Ranked[T]) Quantile(tau float64) float64 {
 	a, b := float64(r.sorted[below]), float64(r.sorted[above])
 	return a + (rank-float64(below))*(b-a)
 }
+
+// Thin returns the smallest stride that leaves at most most of n values and has no common factor with season, so that no time of day is
+// left out.
+func Thin(n, most, season int) int {
+	stride := (n + most - 1) / most
+	for gcd(stride, season) != 1 {
+		stride++
+	}
+	return stride
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
