@@ -60,7 +60,7 @@ func TestForecastsOfRules(t *testing.T) {
 			"foresail.io/lead=11m": `400 metric "http_requests_per_second_forecast" (rules[0]): lead 11m0s of at most 10m0s: ` +
 				`outside of the outlook: leads up to 10m0s and quantiles from 0.5 to 0.9 are available`,
 			"foresail.io/x=1": `400 metric "http_requests_per_second_forecast" (rules[0]): selector key foresail.io/x is unknown; ` +
-				`the keys are foresail.io/lead and foresail.io/quantile`,
+				`the keys are foresail.io/lead, foresail.io/quantile and foresail.io/point`,
 		} {
 			if got := s.list("pods", "shop", "", perSecond+"_forecast", sel); got != want {
 				t.Errorf("%s: %s, want %s", sel, got, want)
