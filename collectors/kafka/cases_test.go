@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/foresail/foresail/collectors"
 )
 
 // groupOf is how a metric of a whole group is called, topicOf one of a group on a topic.
@@ -580,6 +582,92 @@ func TestGroupTotalsAreNotSmaller(t *testing.T) {
 					t.Errorf("%s without one of its topics", key)
 				}
 			}
+		}
+	})
+}
+
+// TestStreamsGroup (KIP-1071): who is in it, this client cannot ask; its commits are like all others.
+func TestStreamsGroup(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := stage(t, 1, Group{Group: "app"})
+		c.produce("orders", 100, 0)
+		c.commit("app", "orders", 0, 40)
+		c.ControlKey(int16(kmsg.ListGroups), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			resp := r.ResponseKind().(*kmsg.ListGroupsResponse)
+			g := kmsg.NewListGroupsResponseGroup()
+			g.Group, g.ProtocolType, g.GroupType, g.GroupState = "app", "streams", "Streams", "Stable"
+			resp.Groups = append(resp.Groups, g)
+			return resp, nil, true
+		})
+		got := turn(t, s)
+		want(t, got, map[string]float64{lagOf("app", "orders"): 60, groupOf(groupLag, "app"): 60})
+		wantNone(t, got, groupOf(members, "app"), stateOf("app", "stable"), groupOf(lagPerPod, "app"))
+	})
+}
+
+// TestManyFailures: the text names the first, the reasons count all.
+func TestManyFailures(t *testing.T) {
+	c := &collection{}
+	if c.failure() != nil {
+		t.Error("an error without one")
+	}
+	for i := range 25 {
+		c.miss(fmt.Sprint("thing ", i), kerr.TopicAuthorizationFailed)
+	}
+	err := c.failure()
+	if text := err.Error(); !strings.Contains(text, "thing 19:") || strings.Contains(text, "thing 20:") || !strings.HasSuffix(text, "\nand 5 more") {
+		t.Error(text)
+	}
+	if n := len(collectors.Reasons(err)); n != 25 {
+		t.Errorf("%d reasons, want 25", n)
+	}
+}
+
+// TestUnnamedTopic: newer brokers say ids where they said names. One whose name cannot be found out is not one without commits.
+func TestUnnamedTopic(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 1)
+		for _, topic := range []string{"orders", "returns"} {
+			c.createTopic(topic, 1)
+			c.produce(topic, 100, 0)
+			c.commit("g", topic, 0, 40)
+		}
+		free, named := c.source(Group{Group: "g"}), c.source(Group{Group: "g", Topics: []string{"orders", "returns"}})
+		for _, s := range []*Source{free, named} {
+			want(t, turn(t, s), map[string]float64{groupOf(groupLag, "g"): 120})
+		}
+		ids := [][16]byte{c.TopicInfo("orders").TopicID, c.TopicInfo("returns").TopicID}
+		c.ControlKey(int16(kmsg.OffsetFetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			resp := r.ResponseKind().(*kmsg.OffsetFetchResponse)
+			g := kmsg.NewOffsetFetchResponseGroup()
+			g.Group = "g"
+			for _, id := range ids {
+				rt := kmsg.NewOffsetFetchResponseGroupTopic()
+				rt.TopicID = id
+				rp := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+				rp.Offset = 40
+				rt.Partitions = append(rt.Partitions, rp)
+				g.Topics = append(g.Topics, rt)
+			}
+			resp.Groups = append(resp.Groups, g)
+			return resp, nil, true
+		})
+		// The client finds the name out by itself, unless brokers do not tell.
+		c.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			for _, rt := range r.(*kmsg.MetadataRequest).Topics {
+				if rt.Topic == nil {
+					return nil, fmt.Errorf("connection reset"), true
+				}
+			}
+			return nil, nil, false
+		})
+		for _, g := range []Group{{Group: "g"}, {Group: "g", Topics: []string{"orders", "returns"}}} {
+			got, err := collect(t, c.source(g))
+			wantError(t, err, "UNKNOWN_TOPIC_ID")
+			wantNone(t, got, lagOf("g", "orders"), lagOf("g", "returns"), groupOf(groupLag, "g"))
 		}
 	})
 }

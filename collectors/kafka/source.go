@@ -235,7 +235,7 @@ func (s *Source) fetchCommits(ctx context.Context) map[string]brokers.Commits {
 // explain tells why a group has no commits: brokers answer alike for a group that has not committed, one that does not
 // exist, and one that this client may not see.
 func (s *Source) explain(g *group, c brokers.Commits) brokers.Commits {
-	if !errors.Is(c.Err, errGroupNotFound) && (c.Err != nil || len(c.Topics) > 0) {
+	if !errors.Is(c.Err, errGroupNotFound) && (c.Err != nil || len(c.Topics) > 0 || len(c.Unnamed) > 0) {
 		return c
 	}
 	_, exists := s.kinds[g.id]
