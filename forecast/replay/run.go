@@ -1,0 +1,179 @@
+package replay
+
+import (
+	"math"
+	"time"
+)
+
+// Load is a history on a regular grid: Values[k] is the mean over [k*Step, (k+1)*Step), and is taken to be the load throughout.
+// NaN is unknown: the metrics API answers an error, and nothing is known to be short.
+type Load struct {
+	Step   time.Duration
+	Values []float64
+}
+
+// Signal is what one metric of the HPA reads, on the load's grid: during step k it is Values[k-Behind]. The load itself is
+// Behind 0; what is known at the end of a step is Behind 1. NaN is an error of the metrics API.
+type Signal struct {
+	Values []float64
+	Behind int
+}
+
+// Options are those of one run.
+type Options struct {
+	Load     Load
+	Workload Workload
+	Spec     Spec
+	// Signals are those of Spec.Metrics, in their order.
+	Signals []Signal
+	// Sync is --horizontal-pod-autoscaler-sync-period; 0 means 15 s. Age is how old a metric is when it is read.
+	Sync, Age time.Duration
+	// From and To bound the steps that are counted; before From, the run settles in for a day, or from the beginning.
+	From, To int
+	// Watch, where set, is told of each sync that counts.
+	Watch func(at time.Duration, load float64, ready, size int32)
+}
+
+// Outcome is what a run cost and what it was short of.
+type Outcome struct {
+	Days float64 `json:"days"`
+	// ShortMinutes are the minutes in which the load was above what the Ready pods carry at any sync; WorstEpisode is the
+	// longest time without a minute that was not, in minutes.
+	ShortMinutes int `json:"short_minutes"`
+	WorstEpisode int `json:"worst_episode_minutes"`
+	// UnmetPercent is the share of the load that the Ready pods could not carry, in percent.
+	UnmetPercent float64 `json:"unmet_percent"`
+	// MeanPods is the mean over time of all pods, those that are starting among them.
+	MeanPods float64 `json:"mean_pods"`
+	// Events is how often the size changed.
+	Events int `json:"events"`
+	// MostPods is the largest size.
+	MostPods int32 `json:"most_pods"`
+}
+
+// ShortPerDay is the SLO's measure.
+func (o *Outcome) ShortPerDay() float64 { return float64(o.ShortMinutes) / o.Days }
+
+// settling is how long a run goes on before what it counts, so that its size does not depend on where it began.
+const settling = 24 * time.Hour
+
+// Run replays a load through the HPA's algorithm, sync by sync.
+func Run(o Options) Outcome {
+	if o.Sync == 0 {
+		o.Sync = 15 * time.Second
+	}
+	first := max(0, o.From-int(settling/o.Load.Step))
+	counted, end := time.Duration(o.From)*o.Load.Step, time.Duration(o.To)*o.Load.Step
+	scaler := NewAutoscaler(o.Spec)
+	workload := o.Workload.begin(o.beginning(first))
+	readings := make([]Reading, len(o.Spec.Metrics))
+	var t tally
+	for now := time.Duration(first) * o.Load.Step; now < end; now += o.Sync {
+		workload.settle(now)
+		load := o.Load.Values[now/o.Load.Step]
+		size := workload.all()
+		if now >= counted {
+			t.count(now, load, float64(workload.ready)*o.Workload.Capacity, size)
+			if o.Watch != nil {
+				o.Watch(now-counted, load, workload.ready, size)
+			}
+		}
+		for i, m := range o.Spec.Metrics {
+			readings[i] = reading(o.Signals[i].at(now-o.Age, o.Load.Step), m.Type, workload.ready)
+		}
+		pending := size - workload.ready
+		to, err := scaler.Sync(now, Pods{Spec: size, Status: size, Ready: workload.ready, Pending: pending}, readings)
+		if err == nil && to != size {
+			workload.scale(now, to)
+			if now >= counted {
+				t.events++
+			}
+		}
+	}
+	return t.outcome(end - counted)
+}
+
+// beginning is a size that carries the first known load.
+func (o *Options) beginning(first int) int32 {
+	for _, v := range o.Load.Values[first:] {
+		if !math.IsNaN(v) {
+			return min(max(ceil(v/o.Workload.Capacity), o.Spec.Min), o.Spec.Max)
+		}
+	}
+	return o.Spec.Min
+}
+
+func (s *Signal) at(t, step time.Duration) float64 {
+	k := int(t/step) - s.Behind
+	if t < 0 || k < 0 || k >= len(s.Values) {
+		return math.NaN()
+	}
+	return s.Values[k]
+}
+
+// reading is how the metrics API answers a value: in thousandths, rounded up.
+func reading(v float64, t TargetType, ready int32) Reading {
+	switch {
+	case math.IsNaN(v):
+		return Reading{Unknown: true}
+	case t == PodsAverage:
+		if ready == 0 {
+			return Reading{Unknown: true}
+		}
+		return Reading{Each: int64(math.Ceil(v * 1000 / float64(ready))), Counted: ready}
+	}
+	return Reading{Total: int64(math.Ceil(v * 1000))}
+}
+
+// tally sums a run up.
+type tally struct {
+	syncs, events  int
+	short, episode int
+	worst          int
+	minute         time.Duration
+	minuteIsShort  bool
+	load, unmet    float64
+	size           int64
+	most           int32
+}
+
+func (t *tally) count(now time.Duration, load, carried float64, size int32) {
+	if minute := now / time.Minute; t.syncs == 0 || minute != t.minute {
+		t.close()
+		t.minute = minute
+	}
+	t.syncs++
+	t.size += int64(size)
+	t.most = max(t.most, size)
+	if math.IsNaN(load) {
+		return
+	}
+	t.load += load
+	if load > carried {
+		t.unmet += load - carried
+		t.minuteIsShort = true
+	}
+}
+
+func (t *tally) close() {
+	if t.minuteIsShort {
+		t.short++
+		t.episode++
+		t.worst = max(t.worst, t.episode)
+	} else {
+		t.episode = 0
+	}
+	t.minuteIsShort = false
+}
+
+func (t *tally) outcome(length time.Duration) Outcome {
+	t.close()
+	o := Outcome{Days: length.Hours() / 24, ShortMinutes: t.short, WorstEpisode: t.worst, Events: t.events, MostPods: t.most}
+	if t.syncs > 0 {
+		o.MeanPods = float64(t.size) / float64(t.syncs)
+	}
+	if t.load > 0 {
+		o.UnmetPercent = 100 * t.unmet / t.load
+	}
+	return o
+}
