@@ -6,6 +6,7 @@ package replay
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -173,24 +174,25 @@ func (a *Autoscaler) set(now time.Duration, current, desired int32) int32 {
 	}
 	if a.spec.Behavior != nil {
 		if desired > current {
-			a.ups = append(recent(a.ups, now-a.longUp), dated{now, desired - current})
+			a.ups = record(a.ups, now-a.longUp, dated{now, desired - current})
 		} else {
-			a.downs = append(recent(a.downs, now-a.longDown), dated{now, current - desired})
+			a.downs = record(a.downs, now-a.longDown, dated{now, current - desired})
 		}
 	}
 	a.scaledToZero = desired == 0 && a.spec.Min == 0
 	return desired
 }
 
-// recent drops events before cutoff, in place.
-func recent(events []dated, cutoff time.Duration) []dated {
-	keep := events[:0]
-	for _, e := range events {
-		if e.at >= cutoff {
-			keep = append(keep, e)
+// record is storeScaleEvent: the newest event takes the place of one that is before cutoff, if there is one. The others that
+// are stay, and count where the other direction's policies look further back.
+func record(events []dated, cutoff time.Duration, d dated) []dated {
+	for i, e := range slices.Backward(events) {
+		if e.at < cutoff {
+			events[i] = d
+			return events
 		}
 	}
-	return keep
+	return append(events, d)
 }
 
 // propose is computeReplicasForMetrics: the largest of the metrics' proposals. Where some are unknown, the others may scale up

@@ -49,6 +49,29 @@ type Outcome struct {
 	Events int `json:"events"`
 	// MostPods is the largest size.
 	MostPods int32 `json:"most_pods"`
+
+	load, unmet float64 // Summed over the syncs.
+}
+
+// Sum is the outcome of parts that follow one another, together. Its worst episode is the longest within a part.
+func Sum(parts ...Outcome) (all Outcome) {
+	podDays := 0.
+	for _, p := range parts {
+		all.Days += p.Days
+		all.ShortMinutes += p.ShortMinutes
+		all.WorstEpisode = max(all.WorstEpisode, p.WorstEpisode)
+		all.Events += p.Events
+		all.MostPods = max(all.MostPods, p.MostPods)
+		podDays += p.MeanPods * p.Days
+		all.load, all.unmet = all.load+p.load, all.unmet+p.unmet
+	}
+	if all.Days > 0 {
+		all.MeanPods = podDays / all.Days
+	}
+	if all.load > 0 {
+		all.UnmetPercent = 100 * all.unmet / all.load
+	}
+	return all
 }
 
 // ShortPerDay is the SLO's measure.
@@ -58,18 +81,27 @@ func (o *Outcome) ShortPerDay() float64 { return float64(o.ShortMinutes) / o.Day
 const settling = 24 * time.Hour
 
 // Run replays a load through the HPA's algorithm, sync by sync.
-func Run(o Options) Outcome {
+func Run(o Options) Outcome { return Sum(Parts(o, max(1, o.To-o.From))...) }
+
+// Parts is Run with an outcome for every so many steps; the last may be shorter.
+func Parts(o Options, every int) []Outcome {
 	if o.Sync == 0 {
 		o.Sync = 15 * time.Second
 	}
 	first := max(0, o.From-int(settling/o.Load.Step))
 	counted, end := time.Duration(o.From)*o.Load.Step, time.Duration(o.To)*o.Load.Step
+	var parts []Outcome
+	began, next := counted, counted+time.Duration(every)*o.Load.Step
 	scaler := NewAutoscaler(o.Spec)
 	workload := o.Workload.begin(o.beginning(first))
 	readings := make([]Reading, len(o.Spec.Metrics))
 	var t tally
 	for now := time.Duration(first) * o.Load.Step; now < end; now += o.Sync {
 		workload.settle(now)
+		if now >= next {
+			parts = append(parts, t.outcome(now-began))
+			t, began, next = tally{}, now, next+time.Duration(every)*o.Load.Step
+		}
 		load := o.Load.Values[now/o.Load.Step]
 		size := workload.all()
 		if now >= counted {
@@ -90,7 +122,7 @@ func Run(o Options) Outcome {
 			}
 		}
 	}
-	return t.outcome(end - counted)
+	return append(parts, t.outcome(end-began))
 }
 
 // beginning is a size that carries the first known load.
@@ -168,7 +200,7 @@ func (t *tally) close() {
 
 func (t *tally) outcome(length time.Duration) Outcome {
 	t.close()
-	o := Outcome{Days: length.Hours() / 24, ShortMinutes: t.short, WorstEpisode: t.worst, Events: t.events, MostPods: t.most}
+	o := Outcome{Days: length.Hours() / 24, ShortMinutes: t.short, WorstEpisode: t.worst, Events: t.events, MostPods: t.most, load: t.load, unmet: t.unmet}
 	if t.syncs > 0 {
 		o.MeanPods = float64(t.size) / float64(t.syncs)
 	}

@@ -63,6 +63,8 @@ var importRules = map[string][]string{
 	"forecast":                 {"forecast/expert", "forecast/linear", "forecast/past", "forecast/slots", "forecast/snapshot", "forecast/trees", "forecast/series"},
 	"forecast/tracker":         {"forecast", "forecast/series", "forecast/snapshot"},
 	"forecast/backtest":        {"forecast", "forecast/series"},
+	"forecast/replay":          {},
+	"forecast/frontier":        {"forecast", "forecast/backtest", "forecast/replay", "forecast/series"},
 	"adapter/backend":          {"adapter/backend/wire", "forecast/series"},
 	"adapter/backend/wire":     {"forecast/series"},
 	"adapter/confine":          {},

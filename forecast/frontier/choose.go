@@ -1,0 +1,103 @@
+package frontier
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/foresail/foresail/forecast/replay"
+)
+
+// What choosing goes by. Costs that differ by less than near are as good as equal: of those, the safest is taken. A forecast has to be
+// cheaper than no forecast by worth.
+const (
+	near  = .01
+	worth = .03
+)
+
+// Cheapest is the trial of a kind with the fewest pods among those that were short for at most slo minutes a day on the first part; of
+// several that cost nearly the same, the one that was short least. It is nil where no trial was.
+func Cheapest(trials []Trial, slo float64, kinds ...Kind) *Trial {
+	keeps := func(t *Trial) bool { return slices.Contains(kinds, t.Setting.Kind) && t.First.ShortPerDay() <= slo }
+	var least *Trial
+	for i := range trials {
+		if t := &trials[i]; keeps(t) && (least == nil || t.First.MeanPods < least.First.MeanPods) {
+			least = t
+		}
+	}
+	best := least
+	for i := range trials {
+		if t := &trials[i]; keeps(t) && t.First.MeanPods <= (1+near)*least.First.MeanPods && t.First.ShortMinutes < best.First.ShortMinutes {
+			best = t
+		}
+	}
+	return best
+}
+
+// Choose is the cheapest trial without a forecast, and the one to recommend: with a forecast only where that is clearly cheaper. Either is
+// nil where there is none.
+func Choose(trials []Trial, slo float64) (reactive, chosen *Trial) {
+	reactive, chosen = Cheapest(trials, slo, Reactive), Cheapest(trials, slo, Foresail)
+	if reactive != nil && (chosen == nil || chosen.First.MeanPods > (1-worth)*reactive.First.MeanPods) {
+		chosen = reactive
+	}
+	return reactive, chosen
+}
+
+// Frontier are the trials that no other one beats in both cost and short minutes, the cheapest first.
+func Frontier(trials []Trial, kinds ...Kind) []Trial {
+	var sorted, out []Trial
+	for _, t := range trials {
+		if slices.Contains(kinds, t.Setting.Kind) {
+			sorted = append(sorted, t)
+		}
+	}
+	slices.SortStableFunc(sorted, func(a, b Trial) int {
+		switch {
+		case a.First.MeanPods < b.First.MeanPods:
+			return -1
+		case a.First.MeanPods > b.First.MeanPods:
+			return 1
+		}
+		return a.First.ShortMinutes - b.First.ShortMinutes
+	})
+	for _, t := range sorted {
+		if len(out) == 0 || t.First.ShortMinutes < out[len(out)-1].First.ShortMinutes {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// Interval has the middle 90 % of what measure may be on days like those: the days are drawn anew a thousand times, together for all
+// trials (Efron's percentile bootstrap).
+func Interval(measure func(parts ...replay.Outcome) float64, trials ...*Trial) (low, high float64) {
+	const draws = 1000
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // The same every time.
+	days := len(trials[0].Days)
+	results := make([]float64, draws)
+	drawn := make([]replay.Outcome, days)
+	sums := make([]replay.Outcome, len(trials))
+	for d := range results {
+		picks := make([]int, days)
+		for i := range picks {
+			picks[i] = random.IntN(days)
+		}
+		for k, t := range trials {
+			for i, pick := range picks {
+				drawn[i] = t.Days[pick]
+			}
+			sums[k] = replay.Sum(drawn...)
+		}
+		results[d] = measure(sums...)
+	}
+	slices.Sort(results)
+	return results[draws/20], results[draws-1-draws/20]
+}
+
+// Saving is how much fewer pods b has than a, in percent.
+func Saving(a, b replay.Outcome) float64 {
+	if a.MeanPods == 0 {
+		return 0
+	}
+	return 100 * (1 - b.MeanPods/a.MeanPods)
+}

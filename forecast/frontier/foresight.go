@@ -1,0 +1,105 @@
+// Package frontier tries settings of an HPA on a recorded load, each of them in replay, and says which is the cheapest that is
+// short rarely enough: reactive ones, those with a forecast beside the live metric, perfect foresight and a fixed size.
+package frontier
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/backtest"
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Foresight is what was known of a load at the end of each step, and what was forecast then.
+type Foresight struct {
+	// Live are the load's values, NaN where unknown.
+	Live []float64
+
+	step    time.Duration
+	levels  []float64
+	trusted []bool
+	windows [][][]float32 // By lead in steps less one, level and step: quantiles of the window maximum.
+}
+
+// Foresee walks a load through the forecaster, up to a lead. It is strictly causal. The errors are those of the forecaster's
+// config, and of the context.
+func Foresee(ctx context.Context, g backtest.Grid, lead time.Duration, progress func(done, all int)) (*Foresight, error) {
+	f, err := forecast.New(forecast.Config{Step: g.Step, Lead: lead})
+	if err != nil {
+		return nil, err
+	}
+	config := f.Config()
+	out := &Foresight{Live: g.Values, step: g.Step, trusted: make([]bool, len(g.Values)), windows: make([][][]float32, config.LeadSteps())}
+	for i, v := range g.Values {
+		if i%256 == 0 {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if progress != nil {
+				progress(i, len(g.Values))
+			}
+		}
+		if err := f.Step(series.Sample{Time: g.End(i), Value: v}); err != nil {
+			return nil, fmt.Errorf("cannot forecast from %s: %w", g.End(i).Format(time.RFC3339), err)
+		}
+		o := f.Outlook()
+		out.add(i, &o)
+		if f.RefitDue() {
+			f.Refit()
+		}
+	}
+	if progress != nil {
+		progress(len(g.Values), len(g.Values))
+	}
+	return out, nil
+}
+
+func (f *Foresight) add(i int, o *forecast.Outlook) {
+	f.levels, f.trusted[i] = o.Levels, o.State.Trusted()
+	for l := range f.windows {
+		if f.windows[l] == nil {
+			f.windows[l] = make([][]float32, len(o.Levels))
+			for q := range f.windows[l] {
+				f.windows[l][q] = make([]float32, len(f.Live))
+			}
+		}
+		for q, v := range o.Windows[l] {
+			f.windows[l][q][i] = float32(v)
+		}
+	}
+}
+
+// Served is what a read of the forecast told at the end of each step: the quantile of the largest value within the lead where
+// the forecast was trusted, else the live value, NaN where that is not known.
+func (f *Foresight) Served(lead time.Duration, quantile float64) []float64 {
+	at := min(max(int((lead+f.step-1)/f.step), 1), len(f.windows)) - 1
+	upper := min(max(slices.IndexFunc(f.levels, func(l float64) bool { return l >= quantile }), 1), len(f.levels)-1)
+	share := (quantile - f.levels[upper-1]) / (f.levels[upper] - f.levels[upper-1])
+	below, above := f.windows[at][upper-1], f.windows[at][upper]
+	served := slices.Clone(f.Live)
+	for i := range served {
+		if f.trusted[i] && !math.IsNaN(served[i]) {
+			served[i] = float64(below[i]) + share*float64(above[i]-below[i])
+		}
+	}
+	return served
+}
+
+// Perfect is the largest value that comes within the lead, or the present one.
+func (f *Foresight) Perfect(lead time.Duration) []float64 {
+	steps := int((lead + f.step - 1) / f.step)
+	out := make([]float64, len(f.Live))
+	for i := range out {
+		out[i] = math.NaN()
+		for _, v := range f.Live[i:min(i+steps+1, len(f.Live))] {
+			if !(v <= out[i]) && !math.IsNaN(v) {
+				out[i] = v
+			}
+		}
+	}
+	return out
+}
