@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/foresail/foresail/cmd/foresail/app/backtest"
 	"github.com/foresail/foresail/cmd/foresail/app/chart"
@@ -41,17 +42,22 @@ func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&flags.Input, "input", "", "the file to walk; - is standard input")
-	fs.StringVar(&flags.Query, "query", "", "the PromQL to walk; it must have one series")
-	fs.StringVar(&flags.from, "from", "", "the first moment of the query, RFC 3339; five weeks before --to unless given")
-	fs.StringVar(&flags.to, "to", "", "the last moment of the query, RFC 3339; now unless given")
-	fs.DurationVar(&flags.Forecast.Step, "step", 5*time.Minute, "the distance of the grid that samples are averaged on")
+	flags.add(fs)
 	fs.DurationVar(&flags.Forecast.Lead, "lead", 30*time.Minute, "how far ahead to forecast")
 	fs.StringVar(&flags.Output, "output", "", "write what was forecast at every step to this CSV file")
-	fs.StringVar(&flags.Plot, "plot", "", "draw it into this file, .svg or .png")
-	fs.BoolVar(&flags.JSON, "json", false, "print the summary as JSON")
-	flags.prometheus.add(fs)
 	return cmd
+}
+
+// add adds the flags that say what is walked, and how it is shown.
+func (f *backtestFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.Input, "input", "", "the file to walk; - is standard input")
+	fs.StringVar(&f.Query, "query", "", "the PromQL to walk; it must have one series")
+	fs.StringVar(&f.from, "from", "", "the first moment of the query, RFC 3339; five weeks before --to unless given")
+	fs.StringVar(&f.to, "to", "", "the last moment of the query, RFC 3339; now unless given")
+	fs.DurationVar(&f.Forecast.Step, "step", 5*time.Minute, "the distance of the grid that samples are averaged on")
+	fs.StringVar(&f.Plot, "plot", "", "draw it into this file, .svg or .png")
+	fs.BoolVar(&f.JSON, "json", false, "print the summary as JSON")
+	f.prometheus.add(fs)
 }
 
 // span is how much of the past is asked for unless it is said.

@@ -12,6 +12,10 @@ import (
 const (
 	near  = .01
 	worth = .03
+	// An objective that leaves fewer short minutes than few on the first part is hardly seen to be at risk there: an outage of one
+	// step is all of it. Then the target of a forecast is set lower by caution.
+	few     = 60.
+	caution = .05
 )
 
 // Cheapest is the trial of a kind with the fewest pods among those that were short for at most slo minutes a day on the first part; of
@@ -37,10 +41,28 @@ func Cheapest(trials []Trial, slo float64, kinds ...Kind) *Trial {
 // nil where there is none.
 func Choose(trials []Trial, slo float64) (reactive, chosen *Trial) {
 	reactive, chosen = Cheapest(trials, slo, Reactive), Cheapest(trials, slo, Foresail)
+	if chosen != nil && slo*chosen.First.Days < few {
+		chosen = safer(trials, chosen)
+	}
 	if reactive != nil && (chosen == nil || chosen.First.MeanPods > (1-worth)*reactive.First.MeanPods) {
 		chosen = reactive
 	}
 	return reactive, chosen
+}
+
+// safer is the same setting with a target that is lower by caution, or by as much as there is.
+func safer(trials []Trial, t *Trial) *Trial {
+	best := t
+	for i := range trials {
+		s := trials[i].Setting
+		target := s.Target
+		s.Target = t.Setting.Target
+		lower := t.Setting.Target-caution-1e-9 <= target && target < best.Setting.Target
+		if s == t.Setting && lower {
+			best = &trials[i]
+		}
+	}
+	return best
 }
 
 // Frontier are the trials that no other one beats in both cost and short minutes, the cheapest first.

@@ -36,10 +36,13 @@ type Options struct {
 }
 
 // InputError is the error of an input that holds nothing to walk.
-type InputError struct{ error }
+type InputError struct{ Err error }
+
+// Error implements error.
+func (e InputError) Error() string { return e.Err.Error() }
 
 // Unwrap returns what is wrong with it.
-func (e InputError) Unwrap() error { return e.error }
+func (e InputError) Unwrap() error { return e.Err }
 
 // Run walks the series, writes the files and prints the summary. The errors are InputError, those of files, of the backend and of the context.
 func Run(ctx context.Context, o Options) error {
@@ -49,7 +52,7 @@ func Run(ctx context.Context, o Options) error {
 			return InputError{err}
 		}
 	}
-	source, samples, err := o.read(ctx)
+	source, samples, err := o.Read(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,18 +62,18 @@ func Run(ctx context.Context, o Options) error {
 	}
 	o.remark(samples)
 	began := ProcessorTime()
-	rows, err := backtest.Walk(ctx, grid, backtest.Options{Forecast: o.Forecast, Progress: o.progress()})
+	rows, err := backtest.Walk(ctx, grid, backtest.Options{Forecast: o.Forecast, Progress: o.ProgressBar()})
 	if err != nil {
 		return fmt.Errorf("cannot walk %s: %w", source, err)
 	}
 	spent := ProcessorTime() - began
 	if o.Output != "" {
-		if err := create(o.Output, func(w io.Writer) error { return backtest.WriteCSV(w, rows) }); err != nil {
+		if err := Create(o.Output, func(w io.Writer) error { return backtest.WriteCSV(w, rows) }); err != nil {
 			return fmt.Errorf("cannot write the rows: %w", err)
 		}
 	}
 	if o.Plot != "" {
-		if err := create(o.Plot, func(w io.Writer) error { return o.draw(w, rows) }); err != nil {
+		if err := Create(o.Plot, func(w io.Writer) error { return o.draw(w, rows) }); err != nil {
 			return fmt.Errorf("cannot write the picture: %w", err)
 		}
 	}
@@ -82,8 +85,8 @@ func Run(ctx context.Context, o Options) error {
 	return r.text(o.Out)
 }
 
-// create writes a file; one that could not be written whole is removed.
-func create(path string, write func(io.Writer) error) (err error) {
+// Create writes a file; one that could not be written whole is removed.
+func Create(path string, write func(io.Writer) error) (err error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -110,8 +113,8 @@ func (o *Options) draw(w io.Writer, rows []backtest.Row) error {
 	return chart.Draw(w, format, whole, chart.Panel{Title: "The last three days", Rows: rows, From: last.Add(-closeUp), To: last})
 }
 
-// progress returns what draws the progress bar.
-func (o *Options) progress() func(done, all int) {
+// ProgressBar returns what draws the progress bar.
+func (o *Options) ProgressBar() func(done, all int) {
 	if !o.Bar {
 		return nil
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// read returns the samples and what they are from.
-func (o *Options) read(ctx context.Context) (source string, samples []series.Sample, err error) {
+// Read returns the samples and what they are from. The errors are those of Run.
+func (o *Options) Read(ctx context.Context) (source string, samples []series.Sample, err error) {
 	if o.Query != "" {
 		samples, err = o.ask(ctx)
 		return o.Query, samples, err

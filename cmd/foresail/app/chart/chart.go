@@ -56,11 +56,16 @@ func Draw(w io.Writer, format string, panels ...Panel) error {
 		}
 		plots = append(plots, []*plot.Plot{drawn})
 	}
-	canvas, err := draw.NewFormattedCanvas(width, height*vg.Length(len(panels)), format)
+	return drawAll(w, format, plots)
+}
+
+// drawAll draws plots below one another.
+func drawAll(w io.Writer, format string, plots [][]*plot.Plot) error {
+	canvas, err := draw.NewFormattedCanvas(width, height*vg.Length(len(plots)), format)
 	if err != nil {
 		return fmt.Errorf("cannot draw %s: %w", format, err)
 	}
-	tiles := draw.Tiles{Rows: len(panels), Cols: 1, PadTop: 2 * vg.Millimeter, PadBottom: 2 * vg.Millimeter, PadLeft: 4 * vg.Millimeter, PadRight: 4 * vg.Millimeter, PadY: 4 * vg.Millimeter}
+	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadTop: 2 * vg.Millimeter, PadBottom: 2 * vg.Millimeter, PadLeft: 4 * vg.Millimeter, PadRight: 4 * vg.Millimeter, PadY: 4 * vg.Millimeter}
 	for i, row := range plot.Align(plots, tiles, draw.New(canvas)) {
 		plots[i][0].Draw(row[0])
 	}

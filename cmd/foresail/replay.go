@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/foresail/foresail/cmd/foresail/app/backtest"
+	"github.com/foresail/foresail/cmd/foresail/app/replay"
+	scaling "github.com/foresail/foresail/forecast/replay"
+)
+
+// replayFlags say what is replayed, and how.
+type replayFlags struct {
+	backtestFlags
+	how                      replay.Options
+	slo, absent, hpa, metric string
+	least, most              int32
+}
+
+func replayCommand(stdout io.Writer, logs logs) *cobra.Command {
+	var flags replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay (--input FILE.csv | --query PROMQL --prometheus-url URL) --capacity LOAD",
+		Short: "Show on your own history what a forecast would have bought, and recommend a setting",
+		Long: "Runs a recorded load through the algorithm of the stock HorizontalPodAutoscaler, once for every setting: reactive, with a forecast,\n" +
+			"with perfect foresight, and with a fixed size. The older half of the history is what the forecast learns on; of the newer half, settings\n" +
+			"are chosen on the first part and judged on the part held back. A minute is short if the load was above what the Ready pods carry.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags.Out, flags.Notes, flags.Bar, flags.Stdin = stdout, logs.w, isTerminal(logs.w), os.Stdin
+			if err := flags.complete(cmd.Flags()); err != nil {
+				return usageError{err}
+			}
+			flags.how.Options = flags.Options
+			err := replay.Run(cmd.Context(), flags.how)
+			if errors.As(err, new(backtest.InputError)) {
+				return usageError{err}
+			}
+			return err
+		},
+	}
+	fs := cmd.Flags()
+	flags.add(fs)
+	fs.Float64Var(&flags.how.Capacity, "capacity", 0, "the load that one Ready pod carries, in the unit of the series")
+	fs.Float64Var(&flags.how.Target, "target", .7, "the share of it that the HPA aims at today")
+	fs.DurationVar(&flags.how.StartDelay, "start-delay", 3*time.Minute, "the time from a pod's creation until it is Ready")
+	fs.DurationVar(&flags.how.NodeDelay, "node-delay", 0, "the time that a new node takes; 0 if there is always room")
+	fs.Int32Var(&flags.how.PodsPerNode, "pods-per-node", 10, "how many pods a node has room for; for --node-delay")
+	fs.StringVar(&flags.slo, "slo", "short<=1m/day", "how long the load may be above what the pods carry")
+	fs.StringVar(&flags.hpa, "hpa", "", "take bounds, behavior and target from the HorizontalPodAutoscaler in this file")
+	fs.StringVar(&flags.metric, "metric", "", "which of the HPA's metrics the series is, if it has several")
+	fs.Int32Var(&flags.least, "min", 1, "the least number of pods")
+	fs.Int32Var(&flags.most, "max", 10000, "the largest number of pods")
+	fs.StringVar(&flags.absent, "absent", "missing", "what it means that the series has no sample: missing, or zero")
+	fs.StringVar(&flags.how.Report, "report", "", "write a page with everything to this file, .html")
+	return cmd
+}
+
+// complete checks the flags and fills in what follows from them.
+func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
+	f.Forecast.Lead = 30 * time.Minute
+	if err := f.backtestFlags.complete(); err != nil {
+		return err
+	}
+	finite := func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
+	switch {
+	case !finite(f.how.Capacity):
+		return fmt.Errorf("--capacity is %g: say how much load one pod carries, above 0", f.how.Capacity)
+	case !finite(f.how.Target) || f.how.Target > 2:
+		return fmt.Errorf("--target is %g: say which share of the capacity to aim at, such as 0.7", f.how.Target)
+	case f.how.StartDelay < 0 || f.how.NodeDelay < 0:
+		return errors.New("--start-delay and --node-delay cannot be negative")
+	case f.how.PodsPerNode < 1:
+		return fmt.Errorf("--pods-per-node is %d: a node has room for at least one", f.how.PodsPerNode)
+	case f.least < 1 || f.most < f.least:
+		return fmt.Errorf("--min is %d and --max is %d: at least 1 pod, and no fewer at most", f.least, f.most)
+	case f.absent != "missing" && f.absent != "zero":
+		return fmt.Errorf("--absent is %q: it is missing or zero", f.absent)
+	case f.metric != "" && f.hpa == "":
+		return errors.New("--metric is for --hpa")
+	}
+	if f.how.SLO, err = replay.ParseSLO(f.slo); err != nil {
+		return fmt.Errorf("--slo: %w", err)
+	}
+	f.how.AbsentZero = f.absent == "zero"
+	f.how.Spec = scaling.DefaultSpec(f.least, f.most)
+	if f.hpa == "" {
+		return nil
+	}
+	data, err := os.ReadFile(f.hpa)
+	if err != nil {
+		return fmt.Errorf("cannot read the HPA: %w", err)
+	}
+	hpa, err := replay.ReadHPA(data, f.metric)
+	if err != nil {
+		return fmt.Errorf("cannot replay the HPA in %s: %w", f.hpa, err)
+	}
+	f.how.Spec = hpa.Spec
+	if !fs.Changed("target") {
+		f.how.Target = hpa.Target / f.how.Capacity
+	}
+	return nil
+}

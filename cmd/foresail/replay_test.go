@@ -1,0 +1,151 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// jumps writes two weeks of a load that jumps from 100 to 400 at eight every morning and falls at six: reactive scaling is short while
+// the pods start, and a forecast of the same time yesterday is not.
+func jumps(t *testing.T) string {
+	t.Helper()
+	var text strings.Builder
+	for i := range 14 * 288 {
+		v := 100 + float64(i*7919%7)
+		if hour := i % 288 / 12; hour >= 8 && hour < 18 {
+			v += 300
+		}
+		fmt.Fprintf(&text, "%s,%v\n", monday.Add(time.Duration(i)*5*time.Minute).Format(time.RFC3339), v)
+	}
+	return writeAs(t, "jumps.csv", text.String())
+}
+
+func TestReplayOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	page, picture := filepath.Join(dir, "out.html"), filepath.Join(dir, "out.svg")
+	args := []string{"replay", "--input", jumps(t), "--capacity", "10", "--start-delay", "10m", "--slo", "short<=5m/day", "--report", page, "--plot", picture}
+	status, stdout, stderr := call(t, args...)
+	if status != 0 || stderr != "" {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	for _, want := range []string{"judged on 2025-01-16 12:00 to 2025-01-20 00:00", "Recommended: foresail, P", "fewer pods", "kept on the part held back", "perfect foresight", "fixed, 41 pods", "reactive, target 70.0 %"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("not said: %q in\n%s", want, stdout)
+		}
+	}
+	html, err := os.ReadFile(page)
+	if err != nil || !strings.Contains(string(html), "<svg") || strings.Contains(string(html), "http://") && strings.Contains(string(html), "src=") {
+		t.Errorf("the page: %v", err)
+	}
+	svg, err := os.ReadFile(picture)
+	if err := xml.Unmarshal(svg, new(struct{})); err != nil {
+		t.Errorf("the picture: %v", err)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	status, stdout, _ = call(t, append(args, "--json")...)
+	var got struct {
+		Runs []struct {
+			Name             string  `json:"name"`
+			Target, Quantile float64 //nolint:tagliatelle // As they are.
+			Lead             string
+			Short            float64 `json:"short_minutes_per_day"`
+			Unmet            float64 `json:"unmet_percent"`
+			Pods             float64 `json:"mean_pods"`
+			Events           int
+		} `json:"runs"`
+		Recommended map[string]any `json:"recommended"`
+		Held        map[string]any `json:"held_back"`
+		Saving      float64        `json:"saving_percent_at_equal_protection"`
+	}
+	decoder := json.NewDecoder(strings.NewReader(stdout))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&got); err != nil || status != 0 {
+		t.Fatalf("status %d, %v", status, err)
+	}
+	// Without a forecast 41 pods have to stand all day. By night 11 and by day 41, for 10 of 24 hours, are 23.5: 43 % fewer.
+	if len(got.Runs) < 100 || got.Recommended["quantile"] == nil || got.Held["slo_kept"] != true || got.Saving < 25 || got.Saving > 43 {
+		t.Errorf("%d runs, recommended %v, held back %v, saving %v", len(got.Runs), got.Recommended, got.Held, got.Saving)
+	}
+	for _, r := range got.Runs {
+		if r.Name == "fixed, 41 pods" && (r.Pods != 41 || r.Short != 0) {
+			t.Errorf("%+v", r)
+		}
+		if strings.HasPrefix(r.Name, "perfect") && r.Target < .9 && r.Short > 0 {
+			t.Errorf("perfect foresight is short: %+v", r)
+		}
+	}
+}
+
+// A load that is as good as flat is left to the live metric.
+func TestReplaySaysWhenReactiveIsAsGood(t *testing.T) {
+	var text strings.Builder
+	for i := range 7 * 288 {
+		fmt.Fprintf(&text, "%s,%v\n", monday.Add(time.Duration(i)*5*time.Minute).Format(time.RFC3339), 300+math.Sin(float64(i)/50))
+	}
+	status, stdout, _ := call(t, "replay", "--input", writeAs(t, "flat.csv", text.String()), "--capacity", "10")
+	if status != 0 || !strings.Contains(stdout, "Reactive scaling is as good") {
+		t.Errorf("status %d:\n%s", status, stdout)
+	}
+}
+
+const replayed = `apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  minReplicas: 3
+  maxReplicas: 60
+  metrics:
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}
+  - {type: External, external: {metric: {name: rps}, target: {type: AverageValue, averageValue: "6500m"}}}
+  - {type: External, external: {metric: {name: rps_forecast}, target: {type: AverageValue, averageValue: "8"}}}
+  behavior: {scaleDown: {stabilizationWindowSeconds: 60, policies: [{type: Percent, value: 50, periodSeconds: 60}]}}
+`
+
+// The HPA's own target of 6.5 of 10 is the first that is tried.
+func TestReplayOfAnHPA(t *testing.T) {
+	hpa := writeAs(t, "hpa.yaml", replayed)
+	status, stdout, stderr := call(t, "replay", "--input", jumps(t), "--capacity", "10", "--slo", "short<=20m/day", "--hpa", hpa)
+	if status != 0 || !strings.Contains(stdout, "reactive, target 65.0 %") {
+		t.Errorf("status %d, %s\n%s", status, stderr, stdout)
+	}
+}
+
+func TestReplayRefuses(t *testing.T) {
+	load, hpa := jumps(t), writeAs(t, "hpa.yaml", replayed)
+	short := writeAs(t, "short.csv", "2025-01-06T00:00:00Z,1\n2025-01-06T12:00:00Z,2\n")
+	report := filepath.Join(t.TempDir(), "out.html")
+	for _, c := range []struct{ args, want string }{
+		{"--capacity 0", "--capacity is 0: say how much load one pod carries"},
+		{"", "--capacity is 0"},
+		{"--capacity 10 --slo often", `--slo: "often" is no objective: write it as short<=1m/day`},
+		{"--capacity 10 --slo short<=0s/day --start-delay 1h --max 5", "no setting keeps short<=0m/day on"},
+		{"--capacity 10 --target NaN", "--target is NaN"},
+		{"--capacity 10 --start-delay -1s", "cannot be negative"},
+		{"--capacity 10 --absent never", `--absent is "never"`},
+		{"--capacity 10 --hpa " + hpa + " --metric queue", "it has no metric queue, only rps"},
+		{"--capacity 10 --hpa " + load, "cannot replay the HPA in"},
+		{"--capacity 10 --hpa nowhere.yaml", "cannot read the HPA"},
+		{"--capacity 10 --metric rps", "--metric is for --hpa"},
+		{"--capacity 10 --input " + short, "it is 12h5m0s long, and settings are chosen on one part and judged on another: two days at least"},
+		{"--capacity 10 --min 0", "--min is 0"},
+	} {
+		args := append([]string{"replay", "--input", load, "--report", report}, strings.Fields(c.args)...)
+		status, stdout, stderr := call(t, args...)
+		if status != 2 || stdout != "" || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: status %d, %q, not %q", c.args, status, stderr, c.want)
+		}
+		if _, err := os.Stat(report); err == nil {
+			t.Errorf("%s: a report was written", c.args)
+		}
+	}
+}
