@@ -83,6 +83,14 @@ bench-forecast: ## Accuracy of the forecast, trace by trace; exits 1 where a fig
 bench-collectors: ## What collecting costs; exits 1 where a figure is missed. BENCH=kafka for one of them.
 	go run ./bench/collectors $(BENCH)
 
+.PHONY: bench-replay
+bench-replay: ## What a forecast saves at equal protection, trace by trace; exits 1 where a figure is missed. TRACES=DIR for other traces.
+	go run ./bench/replay -traces $(TRACES)
+
+.PHONY: hpa
+hpa: ## Hold forecast/replay to the HPA controller's own code, on scenarios made up anew.
+	cd $(CONTROLPLANE) && go test -count=1 -v ./hpa -seed $$RANDOM
+
 .PHONY: clean
 clean: ## Remove what was built.
 	rm -rf bin $(CONTROLPLANE)/bin test/oracle/bin

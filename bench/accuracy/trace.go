@@ -1,19 +1,11 @@
 package main
 
 import (
-	"compress/gzip"
-	"errors"
-	"fmt"
-	"io"
 	"math"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/foresail/foresail/bench/loads"
 	"github.com/foresail/foresail/forecast/backtest"
-	"github.com/foresail/foresail/forecast/series"
 )
 
 // trace is one load on its grid, with the origins that forecasts are judged at.
@@ -26,71 +18,21 @@ type trace struct {
 	perDay int
 }
 
-// loadAll reads every .csv and .csv.gz file of a directory, by name.
+// loadAll reads every trace of a directory, by name.
 func loadAll(dir string) ([]*trace, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot list traces: %w", err)
+	all, err := loads.ReadAll(dir)
+	traces := make([]*trace, len(all))
+	for i, l := range all {
+		traces[i] = newTrace(l)
 	}
-	var traces []*trace
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".csv") && !strings.HasSuffix(e.Name(), ".csv.gz") {
-			continue
-		}
-		t, err := load(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return nil, fmt.Errorf("cannot load trace %s: %w", e.Name(), err)
-		}
-		traces = append(traces, t)
-	}
-	return traces, nil
+	return traces, err
 }
 
-func load(path string) (*trace, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".csv")
-	if !strings.HasSuffix(path, ".gz") {
-		return parse(name, f)
-	}
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	return parse(name, z)
-}
-
-// parse reads timestamp,value rows and cuts the protocol's origins.
-func parse(name string, r io.Reader) (*trace, error) {
-	in, err := backtest.ReadCSV(r)
-	if err != nil {
-		return nil, err
-	}
-	if in.Broken.Count > 0 {
-		return nil, fmt.Errorf("line %d: %s", in.Broken.First[0], in.Broken.Why[0])
-	}
-	if len(in.Samples) < 2 {
-		return nil, errors.New("one row is no trace")
-	}
-	t := &trace{name: name}
-	if t.Grid, err = backtest.NewGrid(in.Samples, stepOf(in.Samples)); err != nil {
-		return nil, err
-	}
+// newTrace cuts the protocol's origins.
+func newTrace(l loads.Load) *trace {
+	t := &trace{name: l.Name, Grid: l.Grid}
 	t.cut()
-	return t, nil
-}
-
-// stepOf returns 5 minutes, or what the samples are usually apart where that is longer.
-func stepOf(samples []series.Sample) time.Duration {
-	gaps := make([]time.Duration, len(samples)-1)
-	for i := range gaps {
-		gaps[i] = samples[i+1].Time.Sub(samples[i].Time)
-	}
-	slices.Sort(gaps)
-	return max(5*time.Minute, gaps[len(gaps)/2])
+	return t
 }
 
 func (t *trace) cut() {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/foresail/foresail/bench/loads"
 )
 
 // The scores of the naive forecast as an independent implementation of the protocol, in Python with numpy 2 and pandas, has
@@ -43,7 +45,7 @@ func TestNaiveAgainstOracle(t *testing.T) {
 }
 
 func TestParseNamesTheLine(t *testing.T) {
-	_, err := parse("broken", strings.NewReader("timestamp,value\n2025-01-06T00:00:00Z,1\n2025-01-06T00:05:00Z,many\n"))
+	_, err := loads.Parse("broken", strings.NewReader("timestamp,value\n2025-01-06T00:00:00Z,1\n2025-01-06T00:05:00Z,many\n"))
 	if err == nil || !strings.Contains(err.Error(), "line 3") {
 		t.Errorf("error %v", err)
 	}
@@ -53,10 +55,11 @@ func TestParseNamesTheLine(t *testing.T) {
 	for _, minute := range []string{"00", "01", "02", "03", "04", "10", "11", "12", "13", "14"} {
 		rows.WriteString("2025-01-06T00:" + minute + ":00Z," + minute + "\n")
 	}
-	trace, err := parse("minutes", strings.NewReader(rows.String()))
+	load, err := loads.Parse("minutes", strings.NewReader(rows.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
+	trace := newTrace(*load)
 	if v := trace.Values; len(v) != 3 || v[0] != 2 || !math.IsNaN(v[1]) || v[2] != 12 || trace.lead != 6 {
 		t.Errorf("values %v, lead %d", v, trace.lead)
 	}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/foresail/foresail/cmd/foresail/app/backtest"
 	"github.com/foresail/foresail/cmd/foresail/app/replay"
-	scaling "github.com/foresail/foresail/forecast/replay"
 )
 
 // replayFlags say what is replayed, and how.
@@ -90,7 +89,7 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 		return fmt.Errorf("--slo: %w", err)
 	}
 	f.how.AbsentZero = f.absent == "zero"
-	f.how.Spec = scaling.DefaultSpec(f.least, f.most)
+	f.how.Spec = replay.NewSpec(f.least, f.most)
 	if f.hpa == "" {
 		return nil
 	}

@@ -11,26 +11,37 @@ import (
 // cheaper than no forecast by worth.
 const (
 	near  = .01
-	worth = .03
+	worth = .02
 	// An objective that leaves fewer short minutes than few on the first part is hardly seen to be at risk there: an outage of one
 	// step is all of it. Then the target of a forecast is set lower by caution.
 	few     = 60.
-	caution = .05
+	caution = .075
 )
 
 // Cheapest is the trial of a kind with the fewest pods among those that were short for at most slo minutes a day on the first part; of
 // several that cost nearly the same, the one that was short least. It is nil where no trial was.
 func Cheapest(trials []Trial, slo float64, kinds ...Kind) *Trial {
-	keeps := func(t *Trial) bool { return slices.Contains(kinds, t.Setting.Kind) && t.First.ShortPerDay() <= slo }
-	var least *Trial
+	best := least(trials, slo, kinds...)
+	if best == nil {
+		return nil
+	}
+	most := (1 + near) * best.First.MeanPods
 	for i := range trials {
-		if t := &trials[i]; keeps(t) && (least == nil || t.First.MeanPods < least.First.MeanPods) {
-			least = t
+		if t := &trials[i]; t.keeps(slo, kinds) && t.First.MeanPods <= most && t.First.ShortMinutes < best.First.ShortMinutes {
+			best = t
 		}
 	}
-	best := least
+	return best
+}
+
+func (t *Trial) keeps(slo float64, kinds []Kind) bool {
+	return slices.Contains(kinds, t.Setting.Kind) && t.First.ShortPerDay() <= slo
+}
+
+// least is the trial with the fewest pods.
+func least(trials []Trial, slo float64, kinds ...Kind) (best *Trial) {
 	for i := range trials {
-		if t := &trials[i]; keeps(t) && t.First.MeanPods <= (1+near)*least.First.MeanPods && t.First.ShortMinutes < best.First.ShortMinutes {
+		if t := &trials[i]; t.keeps(slo, kinds) && (best == nil || t.First.MeanPods < best.First.MeanPods) {
 			best = t
 		}
 	}
@@ -41,10 +52,15 @@ func Cheapest(trials []Trial, slo float64, kinds ...Kind) *Trial {
 // nil where there is none.
 func Choose(trials []Trial, slo float64) (reactive, chosen *Trial) {
 	reactive, chosen = Cheapest(trials, slo, Reactive), Cheapest(trials, slo, Foresail)
-	if chosen != nil && slo*chosen.First.Days < few {
-		chosen = safer(trials, chosen)
+	if chosen == nil {
+		return reactive, reactive
 	}
-	if reactive != nil && (chosen == nil || chosen.First.MeanPods > (1-worth)*reactive.First.MeanPods) {
+	cost := least(trials, slo, Foresail).First.MeanPods
+	if slo*chosen.First.Days < few {
+		chosen = safer(trials, chosen)
+		cost = chosen.First.MeanPods
+	}
+	if reactive != nil && cost > (1-worth)*reactive.First.MeanPods {
 		chosen = reactive
 	}
 	return reactive, chosen

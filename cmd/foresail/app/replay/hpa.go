@@ -20,6 +20,9 @@ type HPA struct {
 	Target float64
 }
 
+// NewSpec is an HPA with nothing but bounds.
+func NewSpec(least, most int32) replay.Spec { return replay.DefaultSpec(least, most) }
+
 // ReadHPA reads a manifest of autoscaling/v2. Metric names the one that is replayed; it may be "" if there is only one, not
 // counting those of forecasts and of the pods' resources.
 func ReadHPA(data []byte, metric string) (*HPA, error) {

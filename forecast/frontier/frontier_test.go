@@ -1,0 +1,156 @@
+package frontier
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/backtest"
+	"github.com/foresail/foresail/forecast/replay"
+)
+
+// square is a load of so many days that is 400 from 8 to 18 o'clock and 100 else, with an unknown step now and then.
+func square(days int) backtest.Grid {
+	g := backtest.Grid{Step: 5 * time.Minute, First: 20000 * 288}
+	for i := range days * 288 {
+		v := 100. + float64(i*7919%5)
+		if hour := i % 288 / 12; hour >= 8 && hour < 18 {
+			v += 300
+		}
+		if i%501 == 500 {
+			v = math.NaN()
+		}
+		g.Values = append(g.Values, v)
+	}
+	return g
+}
+
+// What is served is what a read of the outlook would have told at that moment; perfect foresight is the largest that came.
+func TestForesight(t *testing.T) {
+	g := square(6)
+	f, err := Foresee(context.Background(), g, 20*time.Minute, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := backtest.Walk(context.Background(), g, backtest.Options{Forecast: forecast.Config{Lead: 20 * time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, perfect := f.Served(20*time.Minute, .9), f.Perfect(20*time.Minute)
+	trusted := 0
+	for i, r := range rows {
+		if math.IsNaN(r.Live) {
+			continue // The walk tells on what it told last.
+		}
+		if r.State.Trusted() {
+			trusted++
+		}
+		if math.Abs(served[i]-r.Served) > 1e-6*math.Abs(r.Served) {
+			t.Fatalf("step %d: served %v, want %v", i, served[i], r.Served)
+		}
+		if want := math.Max(r.Live, r.WindowMax); !math.IsNaN(r.WindowMax) && perfect[i] != want {
+			t.Fatalf("step %d: perfect %v, want %v", i, perfect[i], want)
+		}
+	}
+	if trusted < 288 {
+		t.Errorf("trusted %d times", trusted)
+	}
+	if low, high := f.Served(10*time.Minute, .8), f.Served(10*time.Minute, .85); low[1700] > high[1700] || high[1700] > f.Served(10*time.Minute, .9)[1700] {
+		t.Error("quantiles cross")
+	}
+	gone, cancel := context.WithCancelCause(context.Background())
+	enough := errors.New("enough")
+	cancel(enough)
+	if _, err := Foresee(gone, g, 20*time.Minute, nil); !errors.Is(err, enough) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A trial of so many pods and short minutes on one day of each part.
+func trial(kind Kind, target, pods float64, short int) Trial {
+	o := replay.Outcome{Days: 10, MeanPods: pods, ShortMinutes: short}
+	return Trial{Setting: Setting{Kind: kind, Target: target}, First: o, Days: []replay.Outcome{o}}
+}
+
+func TestChoose(t *testing.T) {
+	all := []Trial{
+		trial(Reactive, .7, 50, 300), trial(Reactive, .5, 80, 90), trial(Reactive, .3, 120, 1),
+		trial(Foresail, .9, 60, 99), trial(Foresail, .895, 60.3, 70), trial(Foresail, .75, 70, 8), trial(Foresail, .7, 78, 0), trial(Perfect, .9, 40, 0),
+	}
+	for _, c := range []struct {
+		slo              float64
+		reactive, chosen float64 // Targets; 0 for none.
+	}{
+		{10, .5, .895},   // 60.3 is within 1 % of 60 and safer.
+		{1, .3, .7},      // .75 is the cheapest, and 10 minutes in ten days are few: .05 lower.
+		{30, .7, .7},     // A forecast is no cheaper than 50.
+		{.05, 0, .7},     // Nothing below it.
+		{.01 - 1, 0, 0},  // Nothing keeps it.
+		{8.9, .3, .895},  // 90 minutes are too many.
+		{.19, .3, .7},    // .7 has 0 minutes.
+		{1e9, .7, .7},    // Everything keeps it: 50 pods.
+		{9.95, .5, .895}, // .
+	} {
+		reactive, chosen := Choose(all, c.slo)
+		for what, pair := range map[string]struct {
+			got  *Trial
+			want float64
+		}{"reactive": {reactive, c.reactive}, "chosen": {chosen, c.chosen}} {
+			got := 0.
+			if pair.got != nil {
+				got = pair.got.Setting.Target
+			}
+			if got != pair.want {
+				t.Errorf("slo %v: %s %v, want %v", c.slo, what, got, pair.want)
+			}
+		}
+	}
+	edge := Frontier(all, Reactive, Foresail)
+	if len(edge) != 5 || edge[0].Setting.Target != .7 || edge[4].First.ShortMinutes != 0 {
+		t.Errorf("frontier %+v", edge)
+	}
+	if v := Saving(all[1].First, all[3].First); v != 25 { // 60 instead of 80.
+		t.Errorf("saving %v", v)
+	}
+}
+
+// On nine days with 0 and one with 100 short minutes, a mean of 10: drawing ten days with a tenth chance each, none has the bad one in .9^10 = 35 % of
+// draws, and more than three of them in 1.3 %; so 90 % lie within 0 and 30.
+func TestInterval(t *testing.T) {
+	var trial Trial
+	for i := range 10 {
+		trial.Days = append(trial.Days, replay.Outcome{Days: 1, ShortMinutes: 100 * (i / 9)})
+	}
+	low, high := Interval(func(parts ...replay.Outcome) float64 { return parts[0].ShortPerDay() }, &trial)
+	if low != 0 || high != 30 {
+		t.Errorf("%v to %v", low, high)
+	}
+}
+
+// Jumps that come every day are short for a reactive HPA until the pods have started, and not for one that foresees them.
+func TestPlan(t *testing.T) {
+	g := square(14)
+	known, err := Foresee(context.Background(), g, 30*time.Minute, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Plan{
+		Load: replay.Load{Step: g.Step, Values: g.Values}, Known: known, Spec: replay.DefaultSpec(1, 100), Age: 15 * time.Second,
+		Workload: replay.Workload{Capacity: 10, Starts: []time.Duration{10 * time.Minute}}, From: 7 * 288, Split: 10 * 288, To: 14 * 288,
+	}
+	trials, err := p.All(context.Background(), []Setting{
+		{Kind: Reactive, Target: .9}, {Kind: Foresail, Target: .9, Quantile: .9, Lead: 20 * time.Minute}, {Kind: Perfect, Target: .9, Lead: 15 * time.Minute}, {Kind: Fixed, Size: 41},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, most := range []int{15 * 4, 4, 0, 0} {
+		held := trials[i].Held()
+		if held.Days != 4 || held.ShortMinutes > most || i == 0 && held.ShortMinutes < 10*4 {
+			t.Errorf("%s: %d short minutes in %v days", trials[i].Setting, held.ShortMinutes, held.Days)
+		}
+	}
+}
