@@ -14,7 +14,7 @@ const (
 	worth = .02
 	// An objective that leaves fewer short minutes than few on the first part is hardly seen to be at risk there: an outage of one
 	// step is all of it. Then the target of a forecast is set lower by caution.
-	few     = 60.
+	few     = 30.
 	caution = .075
 )
 
