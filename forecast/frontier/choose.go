@@ -15,7 +15,7 @@ const (
 	// An objective that leaves fewer short minutes than few on the first part is hardly seen to be at risk there: an outage of one
 	// step is all of it. Then the target of a forecast is set lower by caution.
 	few     = 30.
-	caution = .075
+	caution = .05
 )
 
 // Cheapest is the trial of a kind with the fewest pods among those that were short for at most slo minutes a day on the first part; of
