@@ -456,13 +456,23 @@ func TestForecast(t *testing.T) {
 			selector string
 			want     string
 		}{
-			"trusted":         {outlook(func(*forecast.Outlook) {}), "", "=90"},
-			"other lead":      {outlook(func(*forecast.Outlook) {}), "foresail.io/lead=5m", "=70"},
-			"other quantile":  {outlook(func(*forecast.Outlook) {}), "foresail.io/quantile=0.5", "=80"},
-			"none":            {nil, "", "=50"},
-			"not trusted":     {outlook(func(o *forecast.Outlook) { o.State.Reason = forecast.NoSkill }), "", "=50"},
-			"old":             {outlook(func(o *forecast.Outlook) { o.Issued = o.Issued.Add(-12 * time.Minute) }), "", "=50"},
-			"a step old":      {outlook(func(o *forecast.Outlook) { o.Issued = o.Issued.Add(-6 * time.Minute) }), "", "=90"},
+			"trusted":        {outlook(func(*forecast.Outlook) {}), "", "=90"},
+			"other lead":     {outlook(func(*forecast.Outlook) {}), "foresail.io/lead=5m", "=70"},
+			"other quantile": {outlook(func(*forecast.Outlook) {}), "foresail.io/quantile=0.5", "=80"},
+			"none":           {nil, "", "=50"},
+			"not trusted":    {outlook(func(o *forecast.Outlook) { o.State.Reason = forecast.NoSkill }), "", "=50"},
+			"old":            {outlook(func(o *forecast.Outlook) { o.Issued = o.Issued.Add(-12 * time.Minute) }), "", "=50"},
+			"a step old":     {outlook(func(o *forecast.Outlook) { o.Issued = o.Issued.Add(-6 * time.Minute) }), "", "=90"},
+			"in a gap": {
+				outlook(func(o *forecast.Outlook) {
+					o.State.Reason, o.Issued = forecast.Gap, o.Issued.Add(-10*time.Minute)
+				}), "foresail.io/lead=5m", "=90",
+			},
+			"its path is over": {
+				outlook(func(o *forecast.Outlook) {
+					o.State.Reason, o.Issued = forecast.Gap, o.Issued.Add(-10*time.Minute-1)
+				}), "", "=50",
+			},
 			"from the future": {outlook(func(o *forecast.Outlook) { o.Issued = o.Issued.Add(time.Hour) }), "", "=50"},
 			"NaN":             {outlook(func(o *forecast.Outlook) { o.Windows[1][1] = math.NaN() }), "", "=50"},
 			"negative":        {outlook(func(o *forecast.Outlook) { o.Windows[1] = []float64{-2, -1} }), "", "=0"},
@@ -494,6 +504,73 @@ func TestForecast(t *testing.T) {
 			t.Errorf("forecast of a stale metric: %s", got)
 		}
 	})
+}
+
+// A path that was issued and trusted is told on when the input stops, up to its lead; the live value is not.
+func TestForecastOutlivesItsInput(t *testing.T) {
+	for name, stop := range map[string]func(last *standing.Result) *standing.Result{
+		"the backend is away": func(last *standing.Result) *standing.Result {
+			failed := *last
+			failed.Err = errors.New("connection refused")
+			return &failed
+		},
+		"the query is empty": func(last *standing.Result) *standing.Result {
+			return &standing.Result{At: time.Now(), Before: last}
+		},
+		"the values are NaN": func(last *standing.Result) *standing.Result {
+			return &standing.Result{At: time.Now(), Before: last, Dropped: []standing.Drop{{Key: last.Points[0].Key, Reason: standing.NaN}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first, second := point("load", 50, "queue", "a"), point("load", 7, "queue", "b")
+				last := &standing.Result{At: time.Now(), Points: []series.Point{first, second}}
+				table := results{"load": last}
+				issue := func() *forecast.Outlook {
+					return &forecast.Outlook{
+						Issued: time.Now().Round(0), Step: 5 * time.Minute, Levels: []float64{0.5, 0.9},
+						Points:  [][]float64{{55, 65}, {75, 85}, {60, 61}},
+						Windows: [][]float64{{60, 70}, {80, 90}, {95, 99}}, State: forecast.State{Reason: forecast.Trusted},
+					}
+				}
+				ahead := outlooks{first.Key: issue(), second.Key: issue()}
+				p := newProvider(t, Options{
+					Metrics: []Metric{{
+						Name: "load", MaxAge: time.Minute, External: &External{}, Forecast: &Forecast{Lead: 15 * time.Minute, Quantile: 0.9},
+					}}, Table: table, Outlooks: ahead,
+				})
+				check := func(metric, sel, want string) {
+					t.Helper()
+					if got := external(t, p, "x", metric, sel); !strings.HasPrefix(got, want) {
+						t.Errorf("%s %s: %s, want %s", metric, sel, got, want)
+					}
+				}
+				check("load_forecast", "queue=a", "queue=a=99")
+				time.Sleep(6 * time.Minute)
+				table["load"] = stop(last)
+				ahead[first.Key].State.Reason = forecast.Gap
+				check("load", "", "503 ")
+				check("load_forecast", "", "queue=a=99 queue=b=99")
+				// 6 minutes on, 5 minutes ahead are 11 minutes of the path.
+				check("load_forecast", "queue=a,foresail.io/lead=5m", "queue=a=99")
+				check("load_forecast", "queue=a,foresail.io/lead=4m", "queue=a=90")
+				check("load_forecast", "queue=a,foresail.io/lead=4m,foresail.io/point=at,foresail.io/quantile=0.5", "queue=a=75")
+				check("load_forecast", "queue=a,foresail.io/lead=16m", "400 ")
+				// What was not trusted when it was issued is no better now, and a sum without it is not known.
+				ahead[second.Key].State.Reason = forecast.NoSkill
+				check("load_forecast", "queue=a", "queue=a=99")
+				check("load_forecast", "", "503 ")
+				delete(ahead, second.Key)
+				check("load_forecast", "", "503 ")
+				time.Sleep(9 * time.Minute)
+				check("load_forecast", "queue=a", "queue=a=99")
+				time.Sleep(time.Second)
+				table["load"] = stop(last)
+				check("load_forecast", "queue=a", `503 metric "load_forecast" has no value: `)
+				check("load", "", "503 ")
+			})
+		})
+	}
 }
 
 func TestReadsAreCounted(t *testing.T) {

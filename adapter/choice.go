@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/hold"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -96,12 +97,29 @@ func (c *Choice) key(r labels.Requirement) error {
 
 // Value returns the chosen quantile of the series' window maximum, or of its value at the lead, finite, and the time that it was issued. It is false
 // where the outlook is not to be served, because it is not trusted or is older than its step and the age of samples
-// explain. The error is a choice that the outlook does not hold.
+// explain; in a gap it is Held. The error is a choice that the outlook does not hold.
 func (c *Choice) Value(o *forecast.Outlook, maxAge time.Duration) (value float64, issued time.Time, ok bool, err error) {
+	if o.State.Reason == forecast.Gap {
+		return c.Held(o)
+	}
+	value, issued, ok, err = c.read(o, c.Lead)
+	return value, issued, ok && o.State.Trusted() && current(o, maxAge), err
+}
+
+// Held returns, with Value's rules, what is chosen of the rest of a path in a gap, when no value has come since: it is false where the outlook
+// was not trusted, or its path is over. See hold.Ahead.
+func (c *Choice) Held(o *forecast.Outlook) (value float64, issued time.Time, ok bool, err error) {
+	lead, ahead := hold.Ahead(o, c.Lead, time.Now())
+	value, issued, ok, err = c.read(o, lead)
+	return value, issued, ok && ahead && (o.State.Trusted() || o.State.Reason == forecast.Gap), err
+}
+
+// read returns the chosen quantile at a lead; false where the outlook does not hold the metric's own.
+func (c *Choice) read(o *forecast.Outlook, lead time.Duration) (value float64, issued time.Time, ok bool, err error) {
 	if c.at {
-		value, err = o.Point(c.Lead, c.Quantile)
+		value, err = o.Point(lead, c.Quantile)
 	} else {
-		value, err = o.Window(c.Lead, c.Quantile)
+		value, err = o.Window(lead, c.Quantile)
 	}
 	switch {
 	case err != nil && c.chosen && len(o.Levels) == 0:
@@ -112,7 +130,7 @@ func (c *Choice) Value(o *forecast.Outlook, maxAge time.Duration) (value float64
 	case err != nil, math.IsNaN(value), math.IsInf(value, 0):
 		return 0, time.Time{}, false, nil
 	}
-	return value, o.Issued, o.State.Trusted() && current(o, maxAge), nil
+	return value, o.Issued, true, nil
 }
 
 // current tells whether an outlook is the newest that can be expected: it is replaced each step by a sample that may

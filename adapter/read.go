@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/foresail/foresail/adapter/standing"
+	"github.com/foresail/foresail/forecast"
 )
 
 // reading is one read of a served name: what it may see and what it chose.
@@ -19,6 +20,8 @@ type reading struct {
 	view      view
 	// passed tells whether a live value was told in a forecast's place.
 	passed bool
+	// lacks is the error of the live value where the read is of a forecast that outlives it; else nil.
+	lacks error
 }
 
 // open begins a read. Its errors are API errors: the namespace may not read, the selector is wrong, or there is no result
@@ -35,15 +38,39 @@ func (p *Provider) open(s *served, namespace string, selector labels.Selector) (
 	if !known {
 		return nil, s.unknown("no query keeps it")
 	}
-	if err := s.fresh(result); err != nil {
+	err = s.fresh(result)
+	lacks := err
+	if s.ahead {
+		if held, why := s.held(result, err); held != nil {
+			result, err, lacks = held, nil, why
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.namespaceLabel == "" {
 		namespace = ""
 	}
 	return &reading{
-		served: s, choice: c, outlooks: p.outlooks, namespace: namespace, view: s.viewOf(result),
+		served: s, choice: c, outlooks: p.outlooks, namespace: namespace, view: s.viewOf(result), lacks: lacks,
 	}, nil
+}
+
+// held returns the last series of which values were known, and why there are none now, where that is the case and not for longer than the
+// forecast's lead; else nil. A forecast of them may still be good.
+func (s *served) held(r *standing.Result, stale error) (*standing.Result, error) {
+	lacks := stale
+	if len(r.Points) == 0 && r.Before != nil {
+		if lacks == nil {
+			empty := &reading{served: s, view: s.viewOf(r)}
+			lacks = empty.absent("", labels.Everything())
+		}
+		r = r.Before
+	}
+	if lacks == nil || len(r.Points) == 0 || time.Since(r.At) > s.forecast.Lead {
+		return nil, nil
+	}
+	return r, lacks
 }
 
 // fresh returns the API error that says why a result is not served; nil where it is.
@@ -74,7 +101,8 @@ type told struct {
 
 // value returns what the read tells of one series: the live value, or the forecast where the name is a forecast's,
 // with the time at which it was true or issued. Where the outlook is missing, old or not trusted it is the live
-// value: the forecast may add capacity but never takes the place of what is known. Its error is an API error.
+// value: the forecast may add capacity but never takes the place of what is known. In a gap, when there is no live
+// value, it is the rest of the last path, if there is one. Its error is an API error.
 func (r *reading) value(e *entry) (told, error) {
 	quantity, clamped := Quantity(e.Value)
 	live := told{quantity, r.view.time(e), r.window}
@@ -83,7 +111,7 @@ func (r *reading) value(e *entry) (told, error) {
 		return live, nil
 	}
 	if o, found := r.outlooks.Outlook(r.metric, e.Key); found {
-		value, issued, ok, err := r.Value(o, r.maxAge)
+		value, issued, ok, err := r.tell(o)
 		if err != nil {
 			return told{}, r.bad("%v", err)
 		}
@@ -93,9 +121,19 @@ func (r *reading) value(e *entry) (told, error) {
 			return told{quantity: quantity, time: metav1.NewTime(issued)}, nil
 		}
 	}
+	if r.lacks != nil {
+		return told{}, r.lacks
+	}
 	r.passed = true
 	r.clamp(clamped)
 	return live, nil
+}
+
+func (r *reading) tell(o *forecast.Outlook) (value float64, issued time.Time, ok bool, err error) {
+	if r.lacks != nil {
+		return r.Held(o)
+	}
+	return r.Value(o, r.maxAge)
 }
 
 func (r *reading) clamp(clamped bool) {

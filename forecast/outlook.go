@@ -10,8 +10,8 @@ import (
 // Reason says why an outlook is trusted or not.
 type Reason string
 
-// The reasons. Trusted is the only one with which the forecast itself is served; with every other one the live value
-// is served in its place.
+// The reasons. Trusted is the only one with which the forecast itself is served, and in a Gap the rest of one that was; with
+// every other one the live value is served in its place.
 const (
 	Trusted       Reason = "trusted"       // the forecast beats the naive ones on this series
 	WarmingUp     Reason = "warming_up"    // too little history; State.ReadyAt says when there will be enough

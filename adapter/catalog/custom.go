@@ -50,7 +50,7 @@ func (p *Provider) valueOf(ctx context.Context, by *plan, name string) (_ *custo
 	case !found:
 		return nil, false, by.absent(v, " of "+by.entry.Resource.String()+" "+name)
 	}
-	what, err := p.tell(by, point, v.Result)
+	what, err := p.tell(by, point, v)
 	if err != nil {
 		return nil, false, err
 	}
@@ -111,7 +111,7 @@ func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selec
 		if !asked(o.name) {
 			continue
 		}
-		what, err := p.tell(by, v.Points[o.point], v.Result)
+		what, err := p.tell(by, v.Points[o.point], v)
 		if err != nil {
 			return nil, false, err
 		}

@@ -45,7 +45,7 @@ func (p *Provider) externalValues(ctx context.Context, by *plan) (_ *external_me
 	}
 	list := &external_metrics.ExternalMetricValueList{Items: make([]external_metrics.ExternalMetricValue, 0, len(v.Points))}
 	for _, point := range v.Points {
-		what, err := p.tell(by, point, v.Result)
+		what, err := p.tell(by, point, v)
 		if err != nil {
 			return nil, false, err
 		}

@@ -86,24 +86,48 @@ type told struct {
 	passed bool
 }
 
-// tell returns the live value, or the forecast where the plan is for it and there is one to be served. Its error is an
-// API error.
-func (p *Provider) tell(by *plan, point series.Point, r *standing.Result) (told, error) {
+// held returns a view of the last samples that were known, where none are now and not for longer than the forecast's lead; else nil.
+// A forecast of them may still be good.
+func (by *plan) held(r *standing.Result, lacks error) *view {
+	if !by.ahead || r == nil {
+		return nil
+	}
+	if len(r.Points) == 0 && r.Before != nil {
+		if lacks == nil {
+			lacks = by.absent(&view{Result: r}, " of any object")
+		}
+		r = r.Before
+	}
+	if lacks == nil || len(r.Points) == 0 || time.Since(r.At) > by.Forecast.Lead {
+		return nil
+	}
+	v := viewOf(r, by.label)
+	v.lacks = lacks
+	return v
+}
+
+// tell returns the live value, or the forecast where the plan is for it and there is one to be served: in a gap the rest of its last path.
+// Its error is an API error.
+func (p *Provider) tell(by *plan, point series.Point, v *view) (told, error) {
 	quantity, _ := adapter.Quantity(point.Value)
-	live := told{quantity, timeOf(point, r), by.window, by.ahead}
+	live := told{quantity, timeOf(point, v.Result), by.window, by.ahead}
 	if !by.ahead {
 		return live, nil
 	}
 	o, found := p.Forecasts.Outlook(by.want.Name, point.Key)
 	if !found {
-		return live, nil
+		return live, v.lacks
 	}
-	value, issued, ok, err := by.choice.Value(o, by.MaxAge)
+	read := func() (float64, time.Time, bool, error) { return by.choice.Value(o, by.MaxAge) }
+	if v.lacks != nil {
+		read = func() (float64, time.Time, bool, error) { return by.choice.Held(o) }
+	}
+	value, issued, ok, err := read()
 	switch {
 	case err != nil:
 		return told{}, by.bad("%v", err)
 	case !ok:
-		return live, nil
+		return live, v.lacks
 	}
 	quantity, _ = adapter.Quantity(value)
 	return told{quantity: quantity, time: metav1.NewTime(issued)}, nil

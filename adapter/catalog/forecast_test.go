@@ -15,6 +15,7 @@ import (
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/series"
 )
 
 // ahead is an outlook of two steps: the 0.5 and 0.9 quantiles are 10 and 20 for the first, and 30 and 40 for both.
@@ -113,6 +114,41 @@ func TestForecastsOfRules(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A path that was issued and trusted is told on when the input stops, up to its lead; the live value is not.
+func TestForecastsOfRulesOutliveTheirInput(t *testing.T) {
+	for _, empty := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			p := shop()
+			external := withForecast(queue())
+			external.MaxAge = time.Minute
+			s := run(t, p, setup{external: []legacy.Rule{external}})
+			s.ahead.outlooks[`namespaces/shop/Queue_Length Queue_Length{queue="mail"}`] = ahead()
+			const known, unknown = `Queue_Length_forecast\{__name__=Queue_Length,queue=mail\}=40`, "503 .*"
+			read := func(live, forecast string) {
+				t.Helper()
+				matches(t, s.sum("shop", "Queue_Length", ""), live)
+				matches(t, s.sum("shop", "Queue_Length_forecast", ""), forecast)
+			}
+			read(`Queue_Length\{.*\}=3`, known)
+			p.set(func(p *prom) {
+				if empty {
+					p.samples = func(string) []series.Point { return nil }
+				} else {
+					p.broken[`Queue_Length{namespace="shop"}`] = errTest
+				}
+			})
+			time.Sleep(5 * time.Minute)
+			read(unknown, known)
+			s.ahead.outlooks[`namespaces/shop/Queue_Length Queue_Length{queue="mail"}`].State.Reason = forecast.NoSkill
+			read(unknown, unknown)
+			s.ahead.outlooks[`namespaces/shop/Queue_Length Queue_Length{queue="mail"}`].State.Reason = forecast.Gap
+			read(unknown, known)
+			time.Sleep(6 * time.Minute) // The path is of ten.
+			read(unknown, unknown)
+		})
+	}
 }
 
 // Where the live value is not known the forecast is not either, and nothing is learnt from a query that nobody answers.

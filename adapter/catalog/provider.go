@@ -181,6 +181,9 @@ func (p *Provider) ask(ctx context.Context, by *plan, names func() []string) (*v
 	q := by.query
 	if q.Expr != "" {
 		r, err := p.get(ctx, by, q)
+		if held := by.held(r, err); held != nil {
+			return held, nil
+		}
 		if err == nil {
 			return by.look(r), nil
 		}
@@ -200,6 +203,9 @@ func (p *Provider) ask(ctx context.Context, by *plan, names func() []string) (*v
 		return nil, by.unwritten(err)
 	}
 	r, err := p.get(ctx, by, q)
+	if held := by.held(r, err); held != nil {
+		return held, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,8 @@ type view struct {
 	*standing.Result
 	// objects are sorted by name, each once.
 	objects []object
+	// lacks is the error of the live values where the result is an earlier one, for a forecast that outlives them; else nil.
+	lacks error
 }
 
 // object is one object's sample: where the result has several of it, the last one, as prometheus-adapter tells it.

@@ -18,6 +18,8 @@ type Result struct {
 	// Shape is the same pointer in results whose Points have the same keys in the same order, so that what follows from
 	// the keys need not be worked out again; nil where nothing is known of that.
 	Shape *Shape
+	// Before is the newest result that had Points, where this one has none; nil where none ever had.
+	Before *Result
 	// At is when the vector was asked for; zero where no evaluation was good yet. It keeps its monotonic reading: its
 	// age is time.Since(At), whatever the wall clock does.
 	At time.Time
@@ -50,7 +52,7 @@ const (
 // mostly the series of the last one, which is seen at less cost than that they are distinct.
 func newResult(metric string, at time.Time, points []series.Point, last *Result) *Result {
 	named := make([]series.Point, len(points))
-	same := last.Shape != nil && len(points) == len(last.Points)
+	same := last.Shape != nil && len(points) > 0 && len(points) == len(last.Points)
 	for i, p := range points {
 		if metric != "" {
 			p.Key = p.Key.WithMetric(metric)
@@ -62,7 +64,11 @@ func newResult(metric string, at time.Time, points []series.Point, last *Result)
 		return &Result{At: at, Points: named, Shape: last.Shape}
 	}
 	r := &Result{At: at, Shape: new(Shape)}
-	r.keepUsable(named)
+	if r.keepUsable(named); len(r.Points) == 0 {
+		if r.Before = last.Before; len(last.Points) > 0 {
+			r.Before = last
+		}
+	}
 	return r
 }
 

@@ -444,6 +444,9 @@ func TestAnEmptyVectorReplacesTheLastOne(t *testing.T) {
 		if len(r.Points) != 0 || r.Err != nil || time.Since(r.At) > 10*time.Second {
 			t.Errorf("after an empty vector: %+v", r)
 		}
+		if r.Before == nil || len(r.Before.Points) != 1 || r.Before.Before != nil {
+			t.Errorf("before two empty vectors: %+v", r.Before)
+		}
 		if all := seen.all(); all[len(all)-1] != "load:0" {
 			t.Errorf("observed %v", all)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/hold"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -139,10 +140,10 @@ type walker struct {
 	forecaster *forecast.Forecaster
 	steps      int
 	lead       time.Duration
-	walked     int     // Steps.
-	matured    int     // Values that could have been forecast a lead before.
-	gap        int     // Steps without a value, up to now.
-	held       float64 // What was told last; NaN if that was not trusted.
+	walked     int              // Steps.
+	matured    int              // Values that could have been forecast a lead before.
+	gap        int              // Steps without a value, up to now.
+	issued     forecast.Outlook // The last one of a value.
 }
 
 // leastErrors is the number of errors that a quantile of .9 needs: see Row.
@@ -171,7 +172,9 @@ func (w *walker) step(s series.Sample) (Row, error) {
 		return row, err
 	}
 	o := w.forecaster.Outlook()
-	row.State = o.State
+	if row.State = o.State; w.gap == 0 {
+		w.issued = o
+	}
 	for _, q := range []struct {
 		to   *float64
 		read func(time.Duration, float64) (float64, error)
@@ -186,13 +189,27 @@ func (w *walker) step(s series.Sample) (Row, error) {
 	if w.matured < leastErrors {
 		row.P10, row.P90, row.WindowP90 = unknown, unknown, unknown
 	}
+	var err error
 	switch {
 	case w.gap > 0:
-		row.Served = w.held
+		row.Served, err = w.held(s.Time)
 	case row.State.Trusted():
-		row.Served, w.held = row.WindowP90, row.WindowP90
+		row.Served = row.WindowP90
 	default:
-		row.Served, w.held = row.Live, unknown
+		row.Served = row.Live
 	}
-	return row, nil
+	return row, err
+}
+
+// held is what is left of the last path that was issued for a value; NaN if that was not trusted.
+func (w *walker) held(now time.Time) (float64, error) {
+	lead, ok := hold.Ahead(&w.issued, w.lead, now)
+	if !ok || !w.issued.State.Trusted() {
+		return math.NaN(), nil
+	}
+	v, err := w.issued.Window(lead, .9)
+	if err != nil {
+		return v, fmt.Errorf("cannot read the outlook of %s: %w", w.issued.Issued.Format(time.RFC3339), err)
+	}
+	return v, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/hold"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -52,18 +53,20 @@ type Score struct {
 	AbsError float64 // Sum of the absolute errors of the median.
 }
 
-// State is the verdict on the entry at a time: the gate's, or StaleInput where the newest live sample is older than MaxAge, Gap where there
-// are such again but no step of the grid has closed since, or Disabled.
+// State is the verdict on the entry at a time: the gate's, or StaleInput where the newest live sample is older than MaxAge, Gap where the
+// same has an outlook that was trusted when it was issued and whose path is not over, or where there are samples again but no step of the
+// grid has closed since, or Disabled.
 func (e *Entry) State(now time.Time) forecast.State {
 	state := e.Outlook.State
-	warming := len(e.Outlook.Points) == 0
+	stale := now.Sub(e.Last.Time) > e.MaxAge
+	_, ahead := hold.Ahead(e.Outlook, e.Outlook.Step, now)
 	switch {
-	case now.Sub(e.Last.Time) > e.MaxAge:
+	case stale && (!ahead || !state.Trusted() || e.Disabled || e.Last.Time.IsZero()):
 		state.Reason = forecast.StaleInput
-	case !warming && now.Sub(e.Outlook.Issued) > e.Outlook.Step+e.MaxAge:
-		state.Reason = forecast.Gap
 	case e.Disabled:
 		state.Reason = forecast.Disabled
+	case state.Trusted() && (stale || now.Sub(e.Outlook.Issued) > e.Outlook.Step+e.MaxAge):
+		state.Reason = forecast.Gap
 	default:
 		return state
 	}

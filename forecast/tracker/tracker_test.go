@@ -178,11 +178,17 @@ func TestStates(t *testing.T) {
 		after time.Duration
 		want  forecast.Reason
 	}{
-		{0, forecast.Trusted}, {30 * time.Second, forecast.Trusted}, {31 * time.Second, forecast.StaleInput},
+		{0, forecast.Trusted}, {30 * time.Second, forecast.Trusted}, {31 * time.Second, forecast.Gap},
+		{time.Minute, forecast.Gap}, {61 * time.Second, forecast.StaleInput}, // The lead is a minute.
 	} {
 		if got := e.State(end.Add(c.after)); got.Reason != c.want {
 			t.Errorf("%v after the last sample: %v", c.after, got)
 		}
+	}
+	untrusted := e
+	untrusted.Outlook = &forecast.Outlook{Issued: end, Step: e.Outlook.Step, Windows: e.Outlook.Windows, State: forecast.State{Reason: forecast.NoSkill}}
+	if got := untrusted.State(end.Add(31 * time.Second)); got.Reason != forecast.StaleInput {
+		t.Errorf("a path that was not trusted when it was issued: %v", got)
 	}
 	// After an outage the first sample is fresh but the outlook still old; with the next step it is not.
 	back := end.Add(5 * time.Minute)

@@ -176,6 +176,8 @@ func verdict(s forecast.State, now time.Time) string {
 		return "no better than a naive one; the live value is served"
 	case forecast.StaleInput:
 		return "no recent sample"
+	case forecast.Gap:
+		return "no recent sample; the last path is served"
 	}
 	return string(s.Reason)
 }
