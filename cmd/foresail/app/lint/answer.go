@@ -2,14 +2,11 @@ package lint
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 
 	autoscaling "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
-
-	"github.com/prometheus/common/model"
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/rules"
@@ -26,6 +23,9 @@ func (a *asking) answered(q question, o *offer, selector labels.Selector) {
 	namespace := a.hpa.Namespace
 	if namespace == "" {
 		namespace = "default" // whichever
+	} else if err := adapter.Admit(o.readers(), namespace, q.metric.Name, o.field); err != nil {
+		a.find(Error, q.path+".metric.name", "%v: list it there, or move the autoscaler", err)
+		return
 	}
 	text, err := o.query(namespace, selector)
 	switch {
@@ -41,7 +41,14 @@ func (a *asking) answered(q question, o *offer, selector labels.Selector) {
 	} else {
 		backend = o.rule.Rule.Backend
 	}
-	query, problem := rules.ParseQuery(text, backend != config.StoreBackend)
+	confined := text
+	if o.rule != nil {
+		if confined, err = o.rule.Confine(text, namespace); err != nil {
+			a.find(Error, q.path+".metric.name", "%s cannot be kept to the namespace %q: %v", o.field, namespace, err)
+			return
+		}
+	}
+	query, problem := rules.ParseQuery(confined, backend != config.StoreBackend)
 	if problem != "" {
 		a.find(Error, q.path+".metric.selector", "%s makes a query of this that is wrong (%s): %s", o.field, text, problem)
 		return
@@ -70,23 +77,10 @@ func (a *asking) chosen(q question, o *offer, selector labels.Selector) labels.S
 			continue
 		}
 		path := q.path + ".metric.selector"
-		value, one := "", r.Values().Len() == 1
-		if one {
-			value = r.Values().List()[0]
-		}
-		lead, notLead := model.ParseDuration(value)
-		share, notNumber := strconv.ParseFloat(value, 64)
-		switch {
-		case !o.ahead:
+		if !o.ahead {
 			a.find(Error, path, "the key %s is for forecasts, and %s is none", r.Key(), q.metric.Name)
-		case !one || r.Operator() != selection.Equals && r.Operator() != selection.In:
-			a.find(Error, path, "the key %s takes one value", r.Key())
-		case r.Key() == adapter.LeadKey && (notLead != nil || lead <= 0):
-			a.find(Error, path, "%s is %q and must be a duration above 0, as in 30m", r.Key(), value)
-		case r.Key() == adapter.QuantileKey && (notNumber != nil || !(share > 0 && share < 1)):
-			a.find(Error, path, "%s is %q and must be a number between 0 and 1, as in 0.9", r.Key(), value)
-		case r.Key() != adapter.LeadKey && r.Key() != adapter.QuantileKey:
-			a.find(Error, path, "the key %s is unknown; the keys are %s and %s", r.Key(), adapter.LeadKey, adapter.QuantileKey)
+		} else if _, _, err := new(adapter.Forecast).Choose(labels.NewSelector().Add(r)); err != nil {
+			a.find(Error, path, "%v", err)
 		}
 	}
 	return rest

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,63 @@ func TestNothingToFind(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("want %q in %s", want, got)
 		}
+	}
+}
+
+const shared = `
+backends: [{name: main, prometheus: {url: "http://p"}}]
+enforceNamespace: true
+metrics:
+- {name: load, query: 'sum by (namespace) (x)', external: {namespaceLabel: namespace}, namespaces: [team-*]}
+rules:
+- seriesQuery: 'http_requests_total{pod!=""}'
+  resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}
+  metricsQuery: sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)
+  namespaces: [shop]
+  forecast: {}
+externalRules:
+- seriesQuery: 'depth'
+  resources: {overrides: {ns: {resource: namespaces}}}
+  metricsQuery: sum(<<.Series>>)
+`
+
+const sharing = `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web, namespace: %s}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  maxReplicas: 10
+  metrics:
+  - {type: External, external: {metric: {name: load}, target: {type: AverageValue, averageValue: "100"}}}
+  - {type: External, external: {metric: {name: depth}, target: {type: AverageValue, averageValue: "100"}}}
+  - {type: Pods, pods: {metric: {name: http_requests_total}, target: {type: AverageValue, averageValue: 10}}}
+  - {type: Pods, pods: {metric: {name: http_requests_total_forecast}, target: {type: AverageValue, averageValue: 10}}}
+`
+
+// An autoscaler is told of metrics that its namespace may not read; the forecast of a rule is read as the metric is.
+func TestWhoMayRead(t *testing.T) {
+	for namespace, want := range map[string][]string{
+		"team-a": {`h:11: error`, `metric "http_requests_total" (rules[0]) may not be read from namespace "team-a", only from shop`,
+			`h:12: error`, `metric "http_requests_total_forecast" (rules[0]) may not be read`},
+		"shop": {`h:9: error`, `metric "load" (metrics[0]) may not be read from namespace "shop", only from team-*`},
+	} {
+		findings, _ := Check(Options{Name: "c", Data: []byte(shared), Manifests: []Manifest{{"h", fmt.Appendf(nil, sharing, namespace)}}})
+		got := text(findings)
+		if strings.Count(got, "\n") != len(want)/2 {
+			t.Errorf("%s: found %s", namespace, got)
+		}
+		for _, w := range want {
+			if !strings.Contains(got, w) {
+				t.Errorf("%s: want %q in %s", namespace, w, got)
+			}
+		}
+	}
+	// A rule that cannot be kept to a namespace cannot be read at all.
+	broken := strings.Replace(shared, "resources: {overrides: {ns: {resource: namespaces}}}", "resources: {namespaced: false}", 1)
+	findings, _ := Check(Options{Name: "c", Data: []byte(broken), Manifests: []Manifest{{"h", fmt.Appendf(nil, sharing, "team-a")}}})
+	if got := text(findings); !strings.Contains(got, "enforceNamespace") {
+		t.Errorf("without a label of namespaces: %s", got)
 	}
 }
 

@@ -95,6 +95,14 @@ func (o *offer) query(namespace string, selector labels.Selector) (string, error
 	}
 }
 
+// readers are patterns of the namespaces that may read the offer; nil where all may.
+func (o *offer) readers() []string {
+	if o.short != nil {
+		return o.short.Namespaces
+	}
+	return o.rule.Rule.Namespaces
+}
+
 var errAnywhere = errors.New("it depends on the resource")
 
 // withForecasts adds an offer and, where there is one, that of its forecast.
