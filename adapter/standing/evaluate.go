@@ -190,7 +190,7 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 	e.log(g, err)
 	if err != nil {
 		for _, r := range g.rules {
-			e.metrics.evaluated(r.query.Metric, "error", took)
+			e.metrics.evaluated(r.query.Metric, "error", took, reasonOf(err))
 			r.fail(err)
 		}
 		return
@@ -201,7 +201,7 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 		if len(result.Points) == 0 {
 			outcome = "empty"
 		}
-		e.metrics.evaluated(r.query.Metric, outcome, took)
+		e.metrics.evaluated(r.query.Metric, outcome, took, result.failures()...)
 		r.result.Store(result)
 		for _, name := range *r.observed.Load() {
 			if e.observer != nil {

@@ -44,8 +44,8 @@ func (e *evaluator) limitSeries(g *group, n int) error {
 	for _, r := range g.rules {
 		e.metrics.exceeded.WithLabelValues("seriesPerRule", r.query.Metric).Inc()
 	}
-	return fmt.Errorf("the answer of backend %q has %d series, and limits.seriesPerRule is %d: aggregate the query, or raise the limit",
-		g.rules[0].query.BackendName, n, most)
+	return limitError{fmt.Errorf("the answer of backend %q has %d series, and limits.seriesPerRule is %d: aggregate the query, or raise the limit",
+		g.rules[0].query.BackendName, n, most)}
 }
 
 // limitNamespace returns the error of a query that would be one too many. The demand's lock is held.

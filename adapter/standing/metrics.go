@@ -9,6 +9,7 @@ import (
 // metrics are what is told of rules.
 type metrics struct {
 	evaluations *prometheus.CounterVec
+	failures    *prometheus.CounterVec
 	seconds     *prometheus.SummaryVec
 	exceeded    *prometheus.CounterVec
 	state       state
@@ -21,6 +22,11 @@ func newMetrics(e *evaluator) *metrics {
 			Name: "foresail_rule_evaluations_total",
 			Help: "Evaluations of a rule's query by outcome: ok, empty (no usable series) or error.",
 		}, []string{"rule", "outcome"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "foresail_rule_failures_total",
+			Help: "Evaluations of a rule's query that left it, or some of its series, without a new value, by reason: the backend's " +
+				"(unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, canceled), limit, no_data, nan, infinite, duplicate or other.",
+		}, []string{"rule", "reason"}),
 		seconds: prometheus.NewSummaryVec(prometheus.SummaryOpts{
 			Name: "foresail_rule_evaluation_seconds",
 			Help: "Time that the backend took to answer a rule's query.",
@@ -50,7 +56,7 @@ func (m *metrics) register(rules map[string]*rule, reg prometheus.Registerer) er
 		}
 		m.exceeded.WithLabelValues("seriesPerRule", name)
 	}
-	for _, c := range []prometheus.Collector{m.evaluations, m.seconds, m.exceeded, &m.state} {
+	for _, c := range []prometheus.Collector{m.evaluations, m.failures, m.seconds, m.exceeded, &m.state} {
 		if err := reg.Register(c); err != nil {
 			return err
 		}
@@ -58,8 +64,11 @@ func (m *metrics) register(rules map[string]*rule, reg prometheus.Registerer) er
 	return nil
 }
 
-func (m *metrics) evaluated(rule, outcome string, took time.Duration) {
+func (m *metrics) evaluated(rule, outcome string, took time.Duration, failures ...string) {
 	m.evaluations.WithLabelValues(rule, outcome).Inc()
+	for _, reason := range failures {
+		m.failures.WithLabelValues(rule, reason).Inc()
+	}
 	m.seconds.WithLabelValues(rule).Observe(took.Seconds())
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/foresail/foresail/adapter/backend/wire"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -453,6 +455,30 @@ func TestAnEmptyVectorReplacesTheLastOne(t *testing.T) {
 	})
 }
 
+// Each failure has one of few reasons, as a backend's own errors tell it or as is seen here.
+func TestReasonsOfFailures(t *testing.T) {
+	for want, err := range map[string]error{
+		"forbidden": fmt.Errorf("cannot ask: %w", &wire.Error{Kind: wire.Rejected, Status: http.StatusForbidden}),
+		"bad_query": &wire.Error{Kind: wire.Rejected, Status: http.StatusBadRequest},
+		"rejected":  &wire.Error{Kind: wire.Rejected, Status: http.StatusNotFound},
+		"partial":   &wire.Error{Kind: wire.Partial},
+		"timeout":   fmt.Errorf("cannot ask: %w", context.DeadlineExceeded),
+		"limit":     limitError{errors.New("too many")},
+		"other":     errors.New("something else"),
+	} {
+		if got := reasonOf(err); got != want {
+			t.Errorf("%v has the reason %q, want %q", err, got, want)
+		}
+	}
+	inf := math.Inf(1)
+	for want, vector := range map[string][]float64{"no_data": nil, "nan infinite": {1, math.NaN(), math.NaN(), inf}, "": {1, 2}} {
+		points, _ := values(vector...)(t.Context(), "") // always good
+		if got := strings.Join(newResult("load", time.Unix(1, 0), points, &Result{}).failures(), " "); got != want {
+			t.Errorf("%v fails by %q, want %q", points, got, want)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
@@ -477,12 +503,16 @@ foresail_rule_evaluations_total{outcome="error",rule="bad"} 1
 foresail_rule_evaluations_total{outcome="error",rule="good"} 0
 foresail_rule_evaluations_total{outcome="ok",rule="bad"} 0
 foresail_rule_evaluations_total{outcome="ok",rule="good"} 1
+# HELP foresail_rule_failures_total Evaluations of a rule's query that left it, or some of its series, without a new value, by reason: the backend's (unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, canceled), limit, no_data, nan, infinite, duplicate or other.
+# TYPE foresail_rule_failures_total counter
+foresail_rule_failures_total{reason="nan",rule="good"} 1
+foresail_rule_failures_total{reason="other",rule="bad"} 1
 # HELP foresail_rule_series Series in a rule's last good evaluation.
 # TYPE foresail_rule_series gauge
 foresail_rule_series{rule="good"} 1
 `
 		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "foresail_rule_age_seconds",
-			"foresail_rule_series", "foresail_rule_dropped_series", "foresail_rule_evaluations_total"); err != nil {
+			"foresail_rule_series", "foresail_rule_dropped_series", "foresail_rule_evaluations_total", "foresail_rule_failures_total"); err != nil {
 			t.Error(err)
 		}
 		if n := testutil.CollectAndCount(table.metrics.seconds); n != 2 {

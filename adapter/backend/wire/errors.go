@@ -50,6 +50,19 @@ func (e *Error) Rejected() bool {
 	return e.Kind == Rejected && (e.Status == 0 || e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity)
 }
 
+// Reason is the kind of the error, or, of a refusal, what was refused: bad_query for what the query says, forbidden for
+// who asks.
+func (e *Error) Reason() string {
+	switch {
+	case e.Kind == Rejected && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
+		return "forbidden"
+	case e.Rejected():
+		return "bad_query"
+	default:
+		return string(e.Kind)
+	}
+}
+
 // MissingData returns the first warning that says that data is missing, and "" if there is none. What Prometheus
 // remarks about the expression itself starts with "PromQL"; every other warning comes from a storage layer that could
 // not read all it should have (remote read, Thanos' partial response).

@@ -123,8 +123,8 @@ func (a *App) wire(o Options) (err error) {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
 	a.loadSnapshot()
-	if err := o.Registry.Register(shown{a}); err != nil {
-		return fmt.Errorf("cannot register the metrics of the config's parts: %w", err)
+	if err := errors.Join(o.Registry.Register(shown{a}), o.Registry.Register(apiserver.NewRequests())); err != nil {
+		return fmt.Errorf("cannot register the metrics of the config's parts and of the API: %w", err)
 	}
 	if o.Config.Web.Listen != "" {
 		if a.web, err = newWeb(o.Config.Web.Listen, o.Registry, a); err != nil {

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
 // docs/METRICS.md names every metric that a program with all parts shows or that the code could show, and no other.
@@ -50,6 +52,18 @@ collectors: {nodeMemory: {interval: 1s, proc: %q}}
 		if !documented[m[1]] && !strings.HasPrefix(m[1], "foresail_store_") {
 			t.Errorf("%s is shown and not in docs/METRICS.md", m[1])
 		}
+	}
+	problems, err := promlint.New(strings.NewReader(page)).Lint()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "foresail_") && !strings.HasPrefix(p.Metric, "foresail_store_") { // those are Prometheus' own
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	if !strings.Contains(page, `foresail_api_requests_total{code="200",group="external.metrics.k8s.io",verb="`) {
+		t.Errorf("requests of the API are not told of:\n%s", page)
 	}
 	if !strings.Contains(page, `foresail_backend_queries_in_flight{backend="main"} 0`) {
 		t.Error("queries in flight are not told, or do not end")
