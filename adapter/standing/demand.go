@@ -143,6 +143,12 @@ func (d *Demand) Get(ctx context.Context, q Query) (*Result, error) {
 	}
 }
 
+// Kept tells whether a query is kept, so that a read of it asks no backend.
+func (d *Demand) Kept(q Query) bool {
+	_, known := d.find(q)
+	return known
+}
+
 func (d *Demand) find(q Query) (*wanted, bool) {
 	if found, ok := d.queries.Load(q.identity()); ok {
 		w, isWanted := found.(*wanted)

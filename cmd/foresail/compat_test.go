@@ -102,6 +102,26 @@ func TestExplainFollowsAReadToItsValue(t *testing.T) {
 	}
 }
 
+// Whom to ask has to be said, once; a server that is not there is an error and not a mistake of usage.
+func TestExplainAsksAServer(t *testing.T) {
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{nil, 2, "--server URL, or the config file with --config FILE"},
+		{[]string{"--server", "http://127.0.0.1:1", "--config", "f"}, 2, "--server and --config exclude each other"},
+		{[]string{"--server", "http://127.0.0.1:1", "--selector", "a b"}, 2, "--selector is no selector"},
+		{[]string{"--server", "localhost:8080"}, 2, "must be the address of a web port"},
+		{[]string{"--server", "http://127.0.0.1:1"}, 1, "cannot ask http://127.0.0.1:1: "},
+	} {
+		status, stdout, stderr := call(t, append([]string{"explain", "load"}, c.args...)...)
+		if status != c.status || stdout != "" || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%v: status %d, want %d; said %q, want one line with %q", c.args, status, c.status, stderr, c.says)
+		}
+	}
+}
+
 func TestExplainTellsWhoMayRead(t *testing.T) {
 	file := write(t, "enforceNamespace: true\n"+strings.Replace(inspected, "sum(<<.Series>>{<<.LabelMatchers>>})", "sum(<<.Series>>)\n  namespaces: [bank]", 1))
 	for namespace, want := range map[string]string{

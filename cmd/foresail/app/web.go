@@ -13,7 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// web is the plain HTTP port: Foresail's own metrics, its health, and the embedded store as a Prometheus data source.
+// web is the plain HTTP port: Foresail's own metrics, its health, what foresail explain asks, and the embedded store as
+// a Prometheus data source.
 type web struct {
 	listener net.Listener
 	server   *http.Server
@@ -32,6 +33,7 @@ func newWeb(address string, registry *prometheus.Registry, a *App) (*web, error)
 		}
 		_, _ = io.WriteString(w, "ready\n")
 	})
+	mux.HandleFunc("GET /api/v1alpha/explain", a.explain)
 	if a.store != nil {
 		mux.Handle("/api/v1/", a.store.Handler())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/cmd/foresail/app/config"
 )
 
 // Explain writes, for each API that serves the metric, the way of a read: what the autoscaler asks for, the rule, the
@@ -20,98 +21,106 @@ func Explain(ctx context.Context, w io.Writer, metric string, o Options) error {
 	found := find(entries, metric)
 	if live, ahead := strings.CutSuffix(metric, rules.ForecastSuffix); ahead && len(found) == 0 {
 		if found = find(entries, live); len(found) > 0 {
-			_, _ = fmt.Fprintf(w, "%s is the forecast of %s: what a server that runs has learnt of it. This is the way of %s.\n", metric, live, live)
+			_, _ = fmt.Fprintf(w, "%s is the forecast of %s: what a server that runs has learnt of it, which --server tells. This is the way of %s.\n",
+				metric, live, live)
 		}
 	}
 	if len(found) == 0 {
-		return errors.Join(fmt.Errorf("no rule serves a metric %q; foresail compat lists those that are served", metric), problems)
+		var known []string
+		for _, e := range entries {
+			known = append(known, e.Metric)
+		}
+		return errors.Join(fmt.Errorf("no rule serves a metric %q%s; foresail compat lists those that are served", metric, Near(metric, known)), problems)
 	}
 	askers, err := open(o.File)
 	if err != nil {
 		return err
 	}
 	defer askers.close()
-	var text strings.Builder
 	for _, e := range found {
-		e.read(&text, o)
-		fmt.Fprintf(&text, "  rule    %s", e.Rule)
-		if e.Series != "" {
-			fmt.Fprintf(&text, ", of the series %s", e.Series)
+		way := Way{
+			API: e.API, Resource: e.Resource, Metric: e.Metric, Path: PathOf(o.Namespace, e.Resource, e.Metric),
+			Rule: e.Rule, Series: e.Series, Backend: e.backend,
 		}
-		fmt.Fprintf(&text, "\n  backend %s\n", e.backend)
-		e.answer(ctx, &text, askers)
-	}
-	if _, err := io.WriteString(w, text.String()); err != nil {
-		return err
+		if o.Selector != nil {
+			way.Selector = o.Selector.String()
+		}
+		e.answer(ctx, &way, askers)
+		if err := way.Write(w); err != nil {
+			return err
+		}
 	}
 	return problems
 }
 
-// read writes what an autoscaler asks for.
-func (e *Entry) read(w io.Writer, o Options) {
-	path := "/apis/external.metrics.k8s.io/v1beta1/namespaces/" + o.Namespace + "/" + e.Metric
-	if e.API == "custom" {
-		path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/" + o.Namespace + "/" + e.Resource + "/*/" + e.Metric
-		if e.Resource == "namespaces" {
-			path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/" + o.Namespace + "/metrics/" + e.Metric
-		}
-	}
-	_, _ = fmt.Fprintf(w, "read      %s\n", path)
-	if o.Selector != nil && !o.Selector.Empty() {
-		_, _ = fmt.Fprintf(w, "  metric selector %s\n", o.Selector)
-	}
-}
-
-// answer writes the query, and what the backend says to it.
-func (e *Entry) answer(ctx context.Context, w io.Writer, askers askers) {
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(w, "  "+format+"\n", args...) }
-	if e.refused != nil {
-		say("refused %v", e.refused)
+// answer adds the query, and what the backend says to it.
+func (e *Entry) answer(ctx context.Context, way *Way, askers askers) {
+	unknown := func(format string, args ...any) { way.Value = "unknown" + fmt.Sprintf(format, args...) }
+	switch {
+	case e.refused != nil:
+		way.Refused = e.refused.Error()
+		return
+	case e.All == "":
+		way.Query, way.Value = e.One, "depends on the objects that are read: "+e.NoAll
 		return
 	}
-	if e.All == "" {
-		say("query   %s", e.One)
-		say("value   depends on the objects that are read: %s", e.NoAll)
-		return
-	}
-	say("query   %s", e.All)
+	way.Query = e.All
 	p, err := askers.of(e.backend)
 	if err != nil {
-		say("value   unknown: %v", err)
+		unknown(": %v", err)
 		return
 	}
 	points, err := p.Query(ctx, e.All, time.Now())
 	switch {
 	case err != nil:
-		say("value   unknown, so the autoscaler holds its size: %v", err)
+		unknown(", so the autoscaler holds its size: %v", err)
 		return
 	case len(points) == 0:
-		say("value   unknown, so the autoscaler holds its size: the query returned no data")
+		unknown(", so the autoscaler holds its size: the query returned no data")
 		return
 	}
 	sum, usable := 0.0, true
 	for _, point := range points {
-		finite := !math.IsNaN(point.Value) && !math.IsInf(point.Value, 0)
+		told, finite := served(point.Value)
 		usable = usable && finite
 		sum += point.Value
-		told := "not a number that can be served"
-		if finite {
-			quantity, _ := adapter.Quantity(point.Value)
-			told = quantity.String()
-		}
-		if name := point.Key.Get(e.label); e.label != "" {
-			say("series  %s = %v: %s %q has %s", point.Key, point.Value, e.Resource, name, told)
-		} else {
-			say("series  %s = %v, served as %s", point.Key, point.Value, told)
-		}
+		way.Values = append(way.Values, Value{
+			Series: point.Key.String(), Value: fmt.Sprint(point.Value), Object: point.Key.Get(e.label), Told: told,
+		})
 	}
 	switch {
 	case e.API != "external":
-		say("value   each object's own; the autoscaler takes the mean of its pods, or the one object's")
+		way.Value = EachItsOwn
 	case !usable:
-		say("value   unknown, so the autoscaler holds its size: a sum without one of its parts is not known")
+		unknown(", so the autoscaler holds its size: a sum without one of its parts is not known")
 	default:
 		quantity, _ := adapter.Quantity(sum)
-		say("value   %s, the sum of %d series", quantity.String(), len(points))
+		way.Value = SumOf(quantity.String(), len(points))
 	}
+}
+
+// EachItsOwn is what an autoscaler makes of a custom metric.
+const EachItsOwn = "each object's own; the autoscaler takes the mean of its pods, or the one object's"
+
+// SumOf is what an autoscaler makes of an external metric.
+func SumOf(quantity string, series int) string {
+	return fmt.Sprintf("%s, the sum of %d series", quantity, series)
+}
+
+// served is what is told of a value, and whether it is a number.
+func served(value float64) (string, bool) {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return "not a number that can be served", false
+	}
+	quantity, _ := adapter.Quantity(value)
+	return quantity.String(), true
+}
+
+// Near names the metrics that a wrong name was meant to be, in parentheses; "" where none is like it.
+func Near(metric string, known []string) string {
+	near := config.Near(metric, known)
+	if len(near) == 0 {
+		return ""
+	}
+	return " (did you mean " + strings.Join(near, " or ") + "?)"
 }
