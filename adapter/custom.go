@@ -94,7 +94,7 @@ func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector l
 		return nil, r.bad("%v", err)
 	}
 	of := r.view.in(r.namespace)
-	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, expected(of.to-of.from, names))}
+	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, Expected(of.to-of.from, names))}
 	for i := of.from; i < of.to; i++ {
 		e := r.view.entry(i)
 		if _, alive := names[e.name]; names != nil && !alive || !r.matches(e.Key) {
@@ -126,8 +126,8 @@ func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector l
 	return nil, r.absent(whose, metricSelector)
 }
 
-// expected is how many objects an answer can have.
-func expected(known int, alive map[string]struct{}) int {
+// Expected is how many objects an answer can have, of those known and alive; nil is any.
+func Expected(known int, alive map[string]struct{}) int {
 	if alive == nil {
 		return known
 	}

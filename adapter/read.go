@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -75,21 +76,29 @@ func (s *served) held(r *standing.Result, stale error) (*standing.Result, error)
 
 // fresh returns the API error that says why a result is not served; nil where it is.
 func (s *served) fresh(r *standing.Result) error {
+	if why := Stale(r, s.maxAge); why != "" {
+		return s.unknown("%s", why)
+	}
+	return nil
+}
+
+// Stale says why a result is not served: it was never good, or is older than maxAge. It is "" where the result is served.
+func Stale(r *standing.Result, maxAge time.Duration) string {
 	switch {
 	case r.At.IsZero() && r.Err == nil:
-		return s.unknown("its query was not answered yet")
+		return "its query was not answered yet"
 	case r.At.IsZero():
-		return s.unknown("its query never succeeded: %v", r.Err)
+		return fmt.Sprintf("its query never succeeded: %v", r.Err)
 	}
 	age := time.Since(r.At)
-	switch {
-	case age <= s.maxAge:
-		return nil
-	case r.Err != nil:
-		return s.unknown("its last value is %v old, more than its maxAge of %v: %v", round(age), s.maxAge, r.Err)
-	default:
-		return s.unknown("its last value is %v old, more than its maxAge of %v", round(age), s.maxAge)
+	if age <= maxAge {
+		return ""
 	}
+	why := fmt.Sprintf("its last value is %v old, more than its maxAge of %v", round(age), maxAge)
+	if r.Err != nil {
+		why += ": " + r.Err.Error()
+	}
+	return why
 }
 
 // told is what a read tells of one series.

@@ -106,7 +106,7 @@ func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selec
 	if drop != nil && by.NaN == "error" {
 		return nil, false, by.unusable(v.Result, drop)
 	}
-	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, expected(len(v.objects), alive))}
+	list := &custom_metrics.MetricValueList{Items: make([]custom_metrics.MetricValue, 0, adapter.Expected(len(v.objects), alive))}
 	for _, o := range v.objects {
 		if !asked(o.name) {
 			continue
@@ -125,14 +125,6 @@ func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selec
 		return nil, false, by.absent(v, " of the "+by.entry.Resource.String()+" asked for")
 	}
 	return list, passed, nil
-}
-
-// expected is how many objects an answer can have.
-func expected(known int, alive map[string]struct{}) int {
-	if alive == nil {
-		return known
-	}
-	return min(known, len(alive))
 }
 
 // value is one object's answer.

@@ -3,7 +3,6 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -57,21 +56,10 @@ func refused(err error) bool {
 
 // fresh returns the API error that says why a result is not served; nil where it is.
 func (by *plan) fresh(r *standing.Result) error {
-	switch {
-	case r.At.IsZero() && r.Err == nil:
-		return by.unknown("its query was not answered yet")
-	case r.At.IsZero():
-		return by.unknown("its query never succeeded: %v", r.Err)
+	if why := adapter.Stale(r, by.MaxAge); why != "" {
+		return by.unknown("%s", why)
 	}
-	age := time.Since(r.At)
-	switch {
-	case age <= by.MaxAge:
-		return nil
-	case r.Err != nil:
-		return by.unknown("its last value is %v old, more than its maxAge of %v: %v", age.Round(time.Second), by.MaxAge, r.Err)
-	default:
-		return by.unknown("its last value is %v old, more than its maxAge of %v", age.Round(time.Second), by.MaxAge)
-	}
+	return nil
 }
 
 // dropped returns a sample without a usable value of an object that is asked for, or nil: one that is not omitted if

@@ -13,16 +13,14 @@ import (
 
 // Way is how a metric of a rule is read from a namespace.
 type Way struct {
-	// Rule is its place in the file, and Series the name that its queries are made of.
-	Rule, Series, Backend string
+	// Rule is its place in the file, Series the name that its queries are made of, and Label names the object of a sample.
+	Rule, Series, Backend, Label string
 	// Resource is empty for an external metric.
 	Resource schema.GroupResource
 	Metric   string
 	// Query is what is kept fresh for all objects, or for the external metric. Without an Expr each read has a query of its
 	// own, with the names of its objects in it.
 	Query standing.Query
-	// Label names the object of a sample.
-	Label string
 	// Forecast is the name by which the metric is forecast, and Ahead that by which the forecast is served; "" where there
 	// is none.
 	Forecast, Ahead string
@@ -38,11 +36,11 @@ func (p *Provider) Ways(namespace, metric string, selector labels.Selector) []Wa
 	var ways []Way
 	s := p.Catalog.current.Load()
 	add := func(resource schema.GroupResource, name string) {
-		if !strings.EqualFold(name, metric) {
-			return
+		var by *plan
+		if strings.EqualFold(name, metric) {
+			by, _ = p.plan(planKey{resource, name, namespace, selector.String()}, selector)
 		}
-		by, found := p.plan(planKey{resource, name, namespace, selector.String()}, selector)
-		if !found {
+		if by == nil {
 			return
 		}
 		w := Way{
