@@ -99,18 +99,18 @@ func (f *Forecaster) Step(closed series.Sample) error {
 	if missing(closed.Value) {
 		closed.Value = math.NaN()
 	}
-	if f.history.Steps() == 0 {
-		if !math.IsNaN(closed.Value) {
-			f.advance(slot, closed.Value)
-		}
+	if f.history.Steps() == 0 && math.IsNaN(closed.Value) {
 		return nil
 	}
-	for f.history.Slot()+1 < slot {
+	for f.history.Steps() > 0 && f.history.Slot()+1 < slot {
 		f.advance(f.history.Slot()+1, math.NaN())
 	}
 	f.advance(slot, closed.Value)
 	return nil
 }
+
+// History returns what is remembered, which is only to be read; loads in an event of the calendar are divided by its uplift.
+func (f *Forecaster) History() *past.History { return f.history }
 
 func (f *Forecaster) end() time.Time { return slotEnd(f.history.Slot(), f.config.Step) }
 

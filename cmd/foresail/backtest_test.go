@@ -49,7 +49,7 @@ func TestBacktestOfAFile(t *testing.T) {
 		if status != 0 || stderr != "" {
 			t.Fatalf("status %d: %s", status, stderr)
 		}
-		for _, want := range []string{"2016 samples, 2016 steps of 5m from 2025-01-06T00:00:00Z to 2025-01-13T00:00:00Z", "trusted", "Foresail", "last value", "same time yesterday", "on ramps", "what X_forecast told", "hour (UTC)", "CPU time"} {
+		for _, want := range []string{"2016 samples, 2016 steps of 5m from 2025-01-06T00:00:00Z to 2025-01-13T00:00:00Z", "trusted", "Foresail", "last value", "same time yesterday", "on ramps", "what X_forecast told", "hour (UTC)", "CPU time", "- daily cycle: strong (0.99); weekly cycle: not known yet"} {
 			if !strings.Contains(stdout, want) {
 				t.Errorf("not said: %q in\n%s", want, stdout)
 			}
@@ -93,7 +93,8 @@ func TestBacktestAsJSON(t *testing.T) {
 			MeanAbsoluteError float64
 			WindowCoverage90  float64
 		}
-		Hours []struct{ Hour int }
+		Hours    []struct{ Hour int }
+		Patterns struct{ DailyStrength, WeeklyStrength *float64 }
 	}
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 0 {
 		t.Fatalf("status %d, %v: %s", status, err, stderr)
@@ -101,6 +102,10 @@ func TestBacktestAsJSON(t *testing.T) {
 	if got.Steps != 1008 || got.Step != "10m" || got.Lead != "1h" || len(got.Hours) != 24 || len(got.Methods) != 3 || got.Methods[0].Name != "foresail" ||
 		got.Methods[0].MeanAbsoluteError >= got.Methods[1].MeanAbsoluteError || got.Methods[0].WindowCoverage90 < .8 {
 		t.Errorf("%s", stdout)
+	}
+	// The rest of the load is at most 12: its variance is 12 or so beside 50^2/2 = 1250. One week tells nothing of weeks.
+	if p := got.Patterns; p.DailyStrength == nil || *p.DailyStrength < .98 || p.WeeklyStrength != nil {
+		t.Errorf("patterns in %s", stdout)
 	}
 }
 

@@ -130,6 +130,15 @@ func (h *History) Root(i int) float64 {
 	return float64(h.roots[at])
 }
 
+// Values returns what is remembered, oldest first and NaN where missing, in a slice of its own, and the slot of the first of it.
+func (h *History) Values() (first int64, values []float64) {
+	values = make([]float64, h.Len())
+	for i := range values {
+		values[i] = h.Back(len(values) - 1 - i)
+	}
+	return h.slot - int64(len(values)) + 1, values
+}
+
 // Len returns the number of steps remembered, the missing ones included.
 func (h *History) Len() int { return min(h.steps, len(h.roots)) }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/backtest"
+	"github.com/foresail/foresail/forecast/patterns"
 )
 
 // Options say what is walked and what is made of it. Either Input or Query is set.
@@ -78,11 +79,20 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	summary := backtest.Summarise(grid, rows, o.Forecast, time.UTC)
-	r := report{source: source, samples: len(samples), config: o.Forecast, grid: grid, summary: summary, spent: spent}
+	r := report{source: source, samples: len(samples), config: o.Forecast, grid: grid, summary: summary, spent: spent, patterns: o.patterns(grid)}
 	if o.JSON {
 		return r.json(o.Out)
 	}
 	return r.text(o.Out)
+}
+
+// patterns are those of the series' newest past; nil on a grid that has none.
+func (o *Options) patterns(g backtest.Grid) *patterns.Patterns {
+	p, err := patterns.Of(patterns.Series{Step: g.Step, First: g.First, Values: g.Values, Zone: o.Forecast.Zone, Events: o.Forecast.Events})
+	if err != nil {
+		return nil // patterns.ErrStep: such a grid can be walked.
+	}
+	return &p
 }
 
 // Create writes a file; one that could not be written whole is removed.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/backtest"
+	"github.com/foresail/foresail/forecast/patterns"
 )
 
 // report is what is printed of a walk.
@@ -24,6 +25,8 @@ type report struct {
 	grid    backtest.Grid
 	summary backtest.Summary
 	spent   time.Duration
+	// patterns is nil where none can be told.
+	patterns *patterns.Patterns
 }
 
 func (r *report) text(out io.Writer) error {
@@ -41,6 +44,9 @@ func (r *report) text(out io.Writer) error {
 	} else {
 		say("The forecast was trusted %s of the time, first at %s; else X_forecast would have told the live value. Reasons: %s.",
 			percent(s.Trusted), stamp(s.TrustedSince), r.reasons())
+	}
+	if r.patterns != nil {
+		say("\n%s", r.patterns)
 	}
 	if s.Methods[0].Count == 0 {
 		say("There is no step at which a forecast could be judged: give it more of the past.")
@@ -168,11 +174,12 @@ func (r *report) json(out io.Writer) error {
 		Live         score                       `json:"live"`
 		Hours        []score                     `json:"hours"`
 		CPU          float64                     `json:"cpuSeconds"`
+		Patterns     *patterns.Patterns          `json:"patterns"`
 	}{
 		Source: r.source, Samples: r.samples, Steps: s.Steps, Missing: s.Missing, From: r.grid.End(-1), To: r.grid.End(s.Steps - 1),
 		Step: short(r.config.Step), Lead: short(time.Duration(r.config.LeadSteps()) * r.config.Step), Trusted: s.Trusted,
 		TrustedSince: optional(s.TrustedSince), States: s.States, JudgedSince: s.Since, Methods: scoresOf(s.Methods), Ramps: scoresOf(s.Ramps),
-		Served: scoreOf("", s.Served), Live: scoreOf("", s.Live), Hours: []score{}, CPU: seconds(r.spent),
+		Served: scoreOf("", s.Served), Live: scoreOf("", s.Live), Hours: []score{}, CPU: seconds(r.spent), Patterns: r.patterns,
 	}
 	for hour, h := range s.Hours {
 		if h.Count > 0 {

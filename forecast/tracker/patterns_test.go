@@ -1,0 +1,40 @@
+package tracker
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// Ten days at 100 with a job that adds 50 at 03:00 on each of them are told so; others are not known.
+func TestPatterns(t *testing.T) {
+	tr, _, _ := newTracker(t, Spec{Metric: "load"})
+	begin := time.Date(2025, 1, 6, 0, 0, 0, 0, time.UTC)
+	key := series.NewKey("load")
+	for i := range 10*288 + 1 { // One more closes the last step.
+		at := begin.Add(time.Duration(i) * 5 * time.Minute)
+		v := 100.
+		if at.Hour() == 3 && at.Minute() == 0 {
+			v = 150
+		}
+		tr.Observe("load", at, []series.Point{{Key: key, Sample: series.Sample{Time: at, Value: v}}})
+	}
+	p, err := tr.Patterns("load", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.From.Equal(begin) || !p.To.Equal(begin.AddDate(0, 0, 10)) || len(p.Spikes) != 1 {
+		t.Fatalf("patterns:\n%s", p.String())
+	}
+	if s := p.Spikes[0]; s.At != "03:00" || s.Seen != 10 || s.Of != 10 || math.Abs(s.Height-50) > 1e-4 { // Roots are kept to 1.2e-7.
+		t.Errorf("spike %+v", s)
+	}
+	for metric, key := range map[string]series.Key{"load": series.NewKey("load", series.Label{Name: "a", Value: "b"}), "other": key} {
+		if _, err := tr.Patterns(metric, key); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %v", metric, err)
+		}
+	}
+}
