@@ -49,6 +49,7 @@ func (t *Tracker) Backfill(ctx context.Context, name, query string, h History, n
 // filler is a back-fill under way: series that nobody else sees yet.
 type filler struct {
 	spec       Spec
+	refits     *refits
 	series     map[series.Key]*tracked
 	issueSince time.Time
 	since      time.Time // From when on loaded series know nothing; zero without any.
@@ -66,7 +67,7 @@ func (m *metric) begin(name string) (*filler, error) {
 		return nil, fmt.Errorf("cannot back-fill %s: already being back-filled", name)
 	}
 	m.filling = map[series.Key][]series.Sample{}
-	f := &filler{spec: m.spec, series: map[series.Key]*tracked{}}
+	f := &filler{spec: m.spec, refits: m.refits, series: map[series.Key]*tracked{}}
 	for key := range m.series {
 		f.add(key)
 	}
@@ -76,7 +77,7 @@ func (m *metric) begin(name string) (*filler, error) {
 // catchUp is begin for series that were loaded.
 func (m *metric) catchUp() *filler {
 	m.resuming = false
-	f := &filler{spec: m.spec, series: map[series.Key]*tracked{}, shared: m}
+	f := &filler{spec: m.spec, refits: m.refits, series: map[series.Key]*tracked{}, shared: m}
 	for key, s := range m.series {
 		if !s.held {
 			f.add(key)
@@ -137,7 +138,7 @@ func (f *filler) add(key series.Key) {
 	if f.series[key] != nil || len(f.series) >= f.spec.MaxSeries {
 		return
 	}
-	if s, err := newTracked(key, f.spec); err == nil { // The spec has been checked.
+	if s, err := newTracked(key, f.spec, f.refits); err == nil { // The spec has been checked.
 		f.series[key] = s
 	}
 }

@@ -204,7 +204,7 @@ func resume(metrics map[string]*metric, record []byte) bool {
 	if m.spec.Source != source || len(m.series) >= m.spec.MaxSeries || m.series[key] != nil {
 		return false
 	}
-	s, err := newTracked(key, m.spec)
+	s, err := newTracked(key, m.spec, m.refits)
 	if err != nil || s.snap(c) != nil || c.End() != nil {
 		return false
 	}

@@ -15,6 +15,7 @@ type tracked struct {
 	name       string // key's, to sort by.
 	grid       *forecast.Grid
 	forecaster *forecast.Forecaster
+	refits     *refits
 	outlook    *forecast.Outlook // Replaced, never changed: tables share it.
 	newest     time.Time         // Of any sample.
 	last       series.Sample     // Of the live ones.
@@ -27,7 +28,7 @@ type tracked struct {
 	score      Score
 }
 
-func newTracked(key series.Key, spec Spec) (*tracked, error) {
+func newTracked(key series.Key, spec Spec, r *refits) (*tracked, error) {
 	f, err := forecast.New(spec.Forecast)
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func newTracked(key series.Key, spec Spec) (*tracked, error) {
 	o := f.Outlook()
 	config := f.Config()
 	return &tracked{
-		key: key, name: name, grid: forecast.NewGrid(config.Step), forecaster: f, outlook: &o,
+		key: key, name: name, grid: forecast.NewGrid(config.Step), forecaster: f, refits: r, outlook: &o,
 		pending: make([]Due, config.LeadSteps()),
 	}, nil
 }
@@ -55,6 +56,9 @@ func (s *tracked) feed(sample series.Sample, issue bool) error {
 	}
 	if !ok {
 		return nil
+	}
+	if s.forecaster.RefitDue() {
+		s.refits.time(s.forecaster.Refit)
 	}
 	if err := s.forecaster.Step(closed); err != nil {
 		return err

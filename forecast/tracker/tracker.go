@@ -65,7 +65,7 @@ func (s *Spec) complete() error {
 type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	// Now tells whether a series is stale when its metrics are read; nothing else looks at a clock.
+	// Now tells whether a series is stale when its metrics are read, and how long refits take; nothing else looks at a clock.
 	Now func() time.Time
 }
 
@@ -74,6 +74,7 @@ type Options struct {
 type Tracker struct {
 	log      *slog.Logger
 	rejected *prometheus.CounterVec
+	refits   *refits
 	specs    sync.Mutex // Of changes of the specs; taken first.
 	metrics  atomic.Pointer[map[string]*metric]
 	publish  sync.Mutex // Of table and metrics; taken last.
@@ -82,13 +83,13 @@ type Tracker struct {
 
 // New returns a tracker of the specs and registers its metrics, and those of every series, as foresail_forecast....
 func New(o Options, specs ...Spec) (*Tracker, error) {
-	t := &Tracker{log: o.Logger, rejected: newRejected()}
+	t := &Tracker{log: o.Logger, rejected: newRejected(), refits: newRefits(o.Now)}
 	t.metrics.Store(&map[string]*metric{})
 	t.table.Store(&Table{})
 	if err := t.Apply(specs); err != nil {
 		return nil, err
 	}
-	for _, c := range []prometheus.Collector{t.rejected, newExporter(t.Table, o.Now)} {
+	for _, c := range []prometheus.Collector{t.rejected, t.refits.seconds, newExporter(t.Table, o.Now)} {
 		if err := o.Registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("cannot register the metrics of forecasts: %w", err)
 		}
@@ -106,7 +107,7 @@ func (t *Tracker) Apply(specs []Spec) error {
 			problems = append(problems, fmt.Errorf("cannot track %s: two specs of that name", s.Metric))
 		}
 		problems = append(problems, s.complete())
-		next[s.Metric] = &metric{spec: s, series: map[series.Key]*tracked{}}
+		next[s.Metric] = &metric{spec: s, refits: t.refits, series: map[series.Key]*tracked{}}
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
@@ -132,7 +133,7 @@ func (t *Tracker) Track(s Spec) error {
 	defer t.specs.Unlock()
 	next := maps.Clone(*t.metrics.Load())
 	if old := next[s.Metric]; old == nil || !old.takes(s) {
-		next[s.Metric] = &metric{spec: s, series: map[series.Key]*tracked{}}
+		next[s.Metric] = &metric{spec: s, refits: t.refits, series: map[series.Key]*tracked{}}
 		t.swap(next)
 	}
 	return nil
@@ -215,6 +216,7 @@ var (
 type metric struct {
 	sync.Mutex
 	spec    Spec
+	refits  *refits
 	series  map[series.Key]*tracked
 	order   []*tracked                     // By key.
 	index   map[series.Key]int             // Into order; nil when to be rebuilt. Shared with published rows.
@@ -249,7 +251,7 @@ func (m *metric) observe(at time.Time, p series.Point) error {
 			return fmt.Errorf("%d series: %w", m.spec.MaxSeries, errLimit)
 		}
 		var err error
-		if s, err = newTracked(p.Key, m.spec); err != nil {
+		if s, err = newTracked(p.Key, m.spec, m.refits); err != nil {
 			return err
 		}
 		m.series[p.Key], m.index = s, nil

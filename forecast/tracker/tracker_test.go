@@ -396,6 +396,38 @@ func TestExportedMetrics(t *testing.T) {
 	}
 }
 
+// Every refit is timed, by the clock of the options.
+func TestRefitsAreTimed(t *testing.T) {
+	clock, registry := begin, prometheus.NewRegistry()
+	now := func() time.Time {
+		clock = clock.Add(20 * time.Millisecond)
+		return clock
+	}
+	daily := Spec{Metric: "load", Forecast: forecast.Config{Step: 30 * time.Minute, Seasons: []time.Duration{24 * time.Hour}}}
+	tr, err := New(Options{Logger: slog.New(slog.DiscardHandler), Registerer: registry, Now: now}, daily)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const days = 20
+	observe(tr, 1, begin, begin.Add(days*24*time.Hour), 10*time.Minute)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "foresail_forecast_refit_seconds" {
+			continue
+		}
+		h := f.GetMetric()[0].GetHistogram()
+		// One a day, of which the first days have too little past for any.
+		if n := h.GetSampleCount(); n < days/2 || n > days || math.Abs(h.GetSampleSum()-.02*float64(n)) > 1e-9 {
+			t.Errorf("%d refits in %v s", n, h.GetSampleSum())
+		}
+		return
+	}
+	t.Error("refits are not told")
+}
+
 func TestConcurrentUse(t *testing.T) {
 	other := spec
 	other.Metric = "other"
