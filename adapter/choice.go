@@ -97,18 +97,12 @@ func (c *Choice) key(r labels.Requirement) error {
 
 // Value returns the chosen quantile of the series' window maximum, or of its value at the lead, finite, and the time that it was issued. It is false
 // where the outlook is not to be served, because it is not trusted or is older than its step and the age of samples
-// explain; in a gap it is Held. The error is a choice that the outlook does not hold.
-func (c *Choice) Value(o *forecast.Outlook, maxAge time.Duration) (value float64, issued time.Time, ok bool, err error) {
-	if o.State.Reason == forecast.Gap {
-		return c.Held(o)
+// explain. In a gap, when no value has come since, it is of the rest of the path; see hold.Ahead. The error is a choice that the outlook does not hold.
+func (c *Choice) Value(o *forecast.Outlook, maxAge time.Duration, gap bool) (value float64, issued time.Time, ok bool, err error) {
+	if gap = gap || o.State.Reason == forecast.Gap; !gap {
+		value, issued, ok, err = c.read(o, c.Lead)
+		return value, issued, ok && o.State.Trusted() && current(o, maxAge), err
 	}
-	value, issued, ok, err = c.read(o, c.Lead)
-	return value, issued, ok && o.State.Trusted() && current(o, maxAge), err
-}
-
-// Held returns, with Value's rules, what is chosen of the rest of a path in a gap, when no value has come since: it is false where the outlook
-// was not trusted, or its path is over. See hold.Ahead.
-func (c *Choice) Held(o *forecast.Outlook) (value float64, issued time.Time, ok bool, err error) {
 	lead, ahead := hold.Ahead(o, c.Lead, time.Now())
 	value, issued, ok, err = c.read(o, lead)
 	return value, issued, ok && ahead && (o.State.Trusted() || o.State.Reason == forecast.Gap), err

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/foresail/foresail/adapter/standing"
-	"github.com/foresail/foresail/forecast"
 )
 
 // reading is one read of a served name: what it may see and what it chose.
@@ -60,18 +59,15 @@ func (p *Provider) open(s *served, namespace string, selector labels.Selector) (
 // held returns the last series of which values were known, and why there are none now, where that is the case and not for longer than the
 // forecast's lead; else nil. A forecast of them may still be good.
 func (s *served) held(r *standing.Result, stale error) (*standing.Result, error) {
-	lacks := stale
-	if len(r.Points) == 0 && r.Before != nil {
-		if lacks == nil {
-			empty := &reading{served: s, view: s.viewOf(r)}
-			lacks = empty.absent("", labels.Everything())
-		}
-		r = r.Before
+	known := r.Known(s.forecast.Lead)
+	if known == nil || stale != nil {
+		return known, stale
 	}
-	if lacks == nil || len(r.Points) == 0 || time.Since(r.At) > s.forecast.Lead {
+	if len(r.Points) > 0 {
 		return nil, nil
 	}
-	return r, lacks
+	empty := &reading{served: s, view: s.viewOf(r)}
+	return known, empty.absent("", labels.Everything())
 }
 
 // fresh returns the API error that says why a result is not served; nil where it is.
@@ -114,13 +110,13 @@ type told struct {
 // value, it is the rest of the last path, if there is one. Its error is an API error.
 func (r *reading) value(e *entry) (told, error) {
 	quantity, clamped := Quantity(e.Value)
-	live := told{quantity, r.view.time(e), r.window}
+	live := told{quantity, TimeOf(e.Point, r.view.result), r.window}
 	if !r.ahead {
 		r.clamp(clamped)
 		return live, nil
 	}
 	if o, found := r.outlooks.Outlook(r.metric, e.Key); found {
-		value, issued, ok, err := r.tell(o)
+		value, issued, ok, err := r.Value(o, r.maxAge, r.lacks != nil)
 		if err != nil {
 			return told{}, r.bad("%v", err)
 		}
@@ -136,13 +132,6 @@ func (r *reading) value(e *entry) (told, error) {
 	r.passed = true
 	r.clamp(clamped)
 	return live, nil
-}
-
-func (r *reading) tell(o *forecast.Outlook) (value float64, issued time.Time, ok bool, err error) {
-	if r.lacks != nil {
-		return r.Held(o)
-	}
-	return r.Value(o, r.maxAge)
 }
 
 func (r *reading) clamp(clamped bool) {

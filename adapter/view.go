@@ -153,12 +153,12 @@ func (v *view) dropped(yield func(dropped) bool) {
 	}
 }
 
-// time is when the point was true: as the backend says, or when it was asked.
-func (v *view) time(e *entry) metav1.Time {
-	if e.Time.IsZero() {
-		return metav1.NewTime(v.result.At)
+// TimeOf is when a point of a result was true: as the backend says, or when it was asked.
+func TimeOf(point *series.Point, r *standing.Result) metav1.Time {
+	if point.Time.IsZero() {
+		return metav1.NewTime(r.At)
 	}
-	return metav1.NewTime(e.Time)
+	return metav1.NewTime(point.Time)
 }
 
 // keyLabels are a key's labels as selectors take them.

@@ -5,15 +5,12 @@ import (
 	"maps"
 	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/metrics/pkg/apis/custom_metrics"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
 	"github.com/foresail/foresail/adapter"
-	"github.com/foresail/foresail/adapter/standing"
-	"github.com/foresail/foresail/forecast/series"
 )
 
 // GetMetricByName returns the metric of one object. The namespace of objects that are in none does not count: an
@@ -136,14 +133,6 @@ func (by *plan) value(name string, what *told) custom_metrics.MetricValue {
 	return custom_metrics.MetricValue{
 		DescribedObject: object, Metric: by.metric, Timestamp: what.time, WindowSeconds: what.window, Value: what.quantity,
 	}
-}
-
-// timeOf is when a sample was true: as the backend says, or when it was asked.
-func timeOf(point series.Point, r *standing.Result) metav1.Time {
-	if point.Time.IsZero() {
-		return metav1.NewTime(r.At)
-	}
-	return metav1.NewTime(point.Time)
 }
 
 // api names the API for the counters of reads, as the short form has it.

@@ -89,19 +89,17 @@ type told struct {
 // held returns a view of the last samples that were known, where none are now and not for longer than the forecast's lead; else nil.
 // A forecast of them may still be good.
 func (by *plan) held(r *standing.Result, lacks error) *view {
-	if !by.ahead || r == nil {
+	if !by.ahead || r == nil || lacks == nil && len(r.Points) > 0 {
 		return nil
 	}
-	if len(r.Points) == 0 && r.Before != nil {
-		if lacks == nil {
-			lacks = by.absent(&view{Result: r}, " of any object")
-		}
-		r = r.Before
-	}
-	if lacks == nil || len(r.Points) == 0 || time.Since(r.At) > by.Forecast.Lead {
+	known := r.Known(by.Forecast.Lead)
+	if known == nil {
 		return nil
 	}
-	v := viewOf(r, by.label)
+	if lacks == nil {
+		lacks = by.absent(&view{Result: r}, " of any object")
+	}
+	v := viewOf(known, by.label)
 	v.lacks = lacks
 	return v
 }
@@ -110,7 +108,7 @@ func (by *plan) held(r *standing.Result, lacks error) *view {
 // Its error is an API error.
 func (p *Provider) tell(by *plan, point series.Point, v *view) (told, error) {
 	quantity, _ := adapter.Quantity(point.Value)
-	live := told{quantity, timeOf(point, v.Result), by.window, by.ahead}
+	live := told{quantity, adapter.TimeOf(&point, v.Result), by.window, by.ahead}
 	if !by.ahead {
 		return live, nil
 	}
@@ -118,11 +116,7 @@ func (p *Provider) tell(by *plan, point series.Point, v *view) (told, error) {
 	if !found {
 		return live, v.lacks
 	}
-	read := func() (float64, time.Time, bool, error) { return by.choice.Value(o, by.MaxAge) }
-	if v.lacks != nil {
-		read = func() (float64, time.Time, bool, error) { return by.choice.Held(o) }
-	}
-	value, issued, ok, err := read()
+	value, issued, ok, err := by.choice.Value(o, by.MaxAge, v.lacks != nil)
 	switch {
 	case err != nil:
 		return told{}, by.bad("%v", err)

@@ -28,6 +28,17 @@ type Result struct {
 	ErrAt time.Time
 }
 
+// Known returns the newest result that had Points, the result itself or an earlier one; nil where none has that is as young as age.
+func (r *Result) Known(age time.Duration) *Result {
+	if len(r.Points) == 0 {
+		r = r.Before
+	}
+	if r == nil || time.Since(r.At) > age {
+		return nil
+	}
+	return r
+}
+
 // Shape stands for the keys of a vector.
 type Shape struct{ _ byte } // not empty, so that two of them have two addresses
 
