@@ -182,6 +182,28 @@ func (f *forecasts) Observe(name string, _ time.Time, points []series.Point) {
 	f.heard[name] = fmt.Sprint(len(points))
 }
 
+// issue has the outlook of a series be there.
+func (f *forecasts) issue(name string, o *forecast.Outlook) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.outlooks[name] = o
+}
+
+// hears tells the newest points of a metric.
+func (f *forecasts) hears(name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.heard[name]
+}
+
+// wants tells whether a metric is wanted by a query.
+func (f *forecasts) wants(nameAndQuery string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, found := f.wanted[nameAndQuery]
+	return found
+}
+
 // run starts a system that runs until the test's end.
 func run(t *testing.T, p *prom, with setup) *system {
 	t.Helper()

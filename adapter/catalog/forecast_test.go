@@ -53,7 +53,7 @@ func TestForecastsOfRules(t *testing.T) {
 		if got := slices.Collect(maps.Keys(s.ahead.wanted)); len(got) != 1 || got[0] != pods+" "+all {
 			t.Errorf("wanted %q", got)
 		}
-		s.ahead.outlooks[pods+` {pod="web-1"}`] = ahead()
+		s.ahead.issue(pods+` {pod="web-1"}`, ahead())
 		for sel, want := range map[string]string{
 			"":                         "web-1=40 web-1-other=7",
 			"foresail.io/lead=5m":      "web-1=20 web-1-other=7",
@@ -75,8 +75,8 @@ func TestForecastsOfRules(t *testing.T) {
 			t.Errorf("asked %v", s.prom.asked)
 		}
 		time.Sleep(time.Minute)
-		if s.ahead.heard[pods] != "2" {
-			t.Errorf("heard %v", s.ahead.heard)
+		if got := s.ahead.hears(pods); got != "2" {
+			t.Errorf("heard %s", got)
 		}
 		// A selector of series is a part of the query, and of the forecast's name; the keys of our own are not.
 		if got := s.list("pods", "shop", "", perSecond+"_forecast", "version=2,foresail.io/lead=5m"); got != "web-1=2500m web-1-other=7" {
@@ -85,15 +85,15 @@ func TestForecastsOfRules(t *testing.T) {
 		if s.prom.times(`sum(rate(http_requests_total{version="2",namespace="shop",pod!=""}[2m])) by (pod)`) != 1 {
 			t.Errorf("asked %v", s.prom.asked)
 		}
-		if _, found := s.ahead.wanted[pods+`?version=2 sum(rate(http_requests_total{version="2",namespace="shop",pod!=""}[2m])) by (pod)`]; !found {
-			t.Errorf("wanted %v", s.ahead.wanted)
+		if !s.ahead.wants(pods+`?version=2 sum(rate(http_requests_total{version="2",namespace="shop",pod!=""}[2m])) by (pod)`) {
+			t.Error("not wanted")
 		}
 		// Single objects, of the cluster's scope too, and external metrics in lower case, as autoscalers ask.
-		s.ahead.outlooks[`nodes/http_requests_per_second {node="n1"}`] = ahead()
+		s.ahead.issue(`nodes/http_requests_per_second {node="n1"}`, ahead())
 		if got := s.one("nodes", "shop", "n1", perSecond+"_forecast"); got != "Node /n1=40" {
 			t.Errorf("a node: %s", got)
 		}
-		s.ahead.outlooks[`namespaces/shop/Queue_Length Queue_Length{queue="mail"}`] = ahead()
+		s.ahead.issue(`namespaces/shop/Queue_Length Queue_Length{queue="mail"}`, ahead())
 		if got := s.sum("shop", "queue_length_forecast", ""); got != "Queue_Length_forecast{__name__=Queue_Length,queue=mail}=40" {
 			t.Errorf("external: %s", got)
 		}
@@ -124,7 +124,7 @@ func TestForecastsOfRulesOutliveTheirInput(t *testing.T) {
 			external := withForecast(queue())
 			external.MaxAge = time.Minute
 			s := run(t, p, setup{external: []legacy.Rule{external}})
-			s.ahead.outlooks[`namespaces/shop/Queue_Length Queue_Length{queue="mail"}`] = ahead()
+			s.ahead.issue(`namespaces/shop/Queue_Length Queue_Length{queue="mail"}`, ahead())
 			const known, unknown = `Queue_Length_forecast\{__name__=Queue_Length,queue=mail\}=40`, "503 .*"
 			read := func(live, forecast string) {
 				t.Helper()
@@ -166,7 +166,7 @@ func TestForecastOfWhatIsNotKnown(t *testing.T) {
 		p.set(func(p *prom) {
 			p.broken[`sum(rate(http_requests_total{namespace="shop",service!=""}[2m])) by (service)`] = errTest
 		})
-		s.ahead.outlooks[`namespaces/shop/services/http_requests_per_second {service="web"}`] = ahead()
+		s.ahead.issue(`namespaces/shop/services/http_requests_per_second {service="web"}`, ahead())
 		matches(t, s.one("services", "shop", "web", perSecond+"_forecast"), `503 metric "http_requests_per_second_forecast" \(rules\[0\]\) has no value: .* broken`)
 		if len(s.ahead.wanted) != 0 {
 			t.Errorf("wanted %v", s.ahead.wanted)

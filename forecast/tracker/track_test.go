@@ -60,7 +60,7 @@ func TestTrackAndForget(t *testing.T) {
 
 // Changes of the specs and samples come at the same time.
 func TestSpecsChangeUnderSamples(t *testing.T) {
-	tr, _, _ := newTracker(t)
+	tr, _, _ := newTracker(t, Spec{Metric: "a"})
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
