@@ -85,7 +85,7 @@ func TestForecastsOfRules(t *testing.T) {
 		if s.prom.times(`sum(rate(http_requests_total{version="2",namespace="shop",pod!=""}[2m])) by (pod)`) != 1 {
 			t.Errorf("asked %v", s.prom.asked)
 		}
-		if !s.ahead.wants(pods+`?version=2 sum(rate(http_requests_total{version="2",namespace="shop",pod!=""}[2m])) by (pod)`) {
+		if !s.ahead.wants(pods + `?version=2 sum(rate(http_requests_total{version="2",namespace="shop",pod!=""}[2m])) by (pod)`) {
 			t.Error("not wanted")
 		}
 		// Single objects, of the cluster's scope too, and external metrics in lower case, as autoscalers ask.
