@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
@@ -65,8 +66,12 @@ collectors: {nodeMemory: {interval: 1s, proc: %q}}
 	if !strings.Contains(page, `foresail_api_requests_total{code="200",group="external.metrics.k8s.io",verb="`) {
 		t.Errorf("requests of the API are not told of:\n%s", page)
 	}
-	if !strings.Contains(page, `foresail_backend_queries_in_flight{backend="main"} 0`) {
-		t.Error("queries in flight are not told, or do not end")
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(page, `foresail_backend_queries_in_flight{backend="main"} 0`); {
+		if time.Now().After(deadline) {
+			t.Fatal("queries in flight are not told, or do not end")
+		}
+		time.Sleep(20 * time.Millisecond)
+		_, page = get(t, a.WebURL()+"/metrics")
 	}
 }
 
