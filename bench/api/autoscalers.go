@@ -107,7 +107,7 @@ func (b *bench) syncsOf(ctx context.Context, s *server, statuses *statuses, byOn
 	what := fmt.Sprintf("%d autoscalers", b.autoscalers)
 	b.report.held(what+": without a value", float64(unserved), "", atMost, 0)
 	// The controller looks at an autoscaler again one period after it was done with it, so a little later each time.
-	b.report.timed(what+": longest time from one served value to the next, in sync periods", longest.Seconds()/b.sync.Seconds(), "", atMost, 1.5) // A sync that was missed shows as 2.
+	b.report.timed(what+": longest time from one served value to the next, in sync periods", longest.Seconds()/b.sync.Seconds(), "", atMost, 1.1)
 	b.report.timed(what+": cores used", (after-before)/lasted.Seconds(), "", atMost, 1)
 	b.report.told(what+": resident memory at most", memory, "MB")
 	b.report.held(what+": backend queries caused by reads of warm metrics", float64(extra), "", atMost, 0)
