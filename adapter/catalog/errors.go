@@ -42,18 +42,6 @@ func (by *plan) unwritten(err error) error {
 
 func isExact(err error) bool { return errors.Is(err, legacy.ErrExact) }
 
-// rejection is the error of a backend that would answer another query.
-type rejection interface {
-	error
-	Rejected() bool
-}
-
-// refused tells whether a backend refused a query for what it says.
-func refused(err error) bool {
-	r, ok := errors.AsType[rejection](err)
-	return ok && r.Rejected()
-}
-
 // fresh returns the API error that says why a result is not served; nil where it is.
 func (by *plan) fresh(r *standing.Result) error {
 	if why := adapter.Stale(r, by.MaxAge); why != "" {

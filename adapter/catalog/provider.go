@@ -187,7 +187,7 @@ func (p *Provider) ask(ctx context.Context, by *plan, names func() []string) (*v
 		if err == nil {
 			return by.look(r), nil
 		}
-		if by.external || r == nil || !refused(r.Err) {
+		if by.external || r == nil || !standing.Rejected(r.Err) {
 			return nil, err
 		}
 	}

@@ -200,7 +200,7 @@ func (a *API) result(ctx context.Context, p *part, names []string) (*standing.Re
 	q := p.query
 	if q.Expr != "" {
 		r, err := a.get(ctx, q)
-		if err == nil || r == nil || !refused(r.Err) {
+		if err == nil || r == nil || !standing.Rejected(r.Err) {
 			return r, err
 		}
 	}
@@ -229,16 +229,4 @@ func (a *API) get(ctx context.Context, q standing.Query) (*standing.Result, erro
 		return r, fmt.Errorf("the last answer is %v old, more than %v", age.Round(time.Second), a.Rules.MaxAge)
 	}
 	return r, nil
-}
-
-// rejection is the error of a backend that would answer another query.
-type rejection interface {
-	error
-	Rejected() bool
-}
-
-// refused tells whether a backend refused a query for what it says.
-func refused(err error) bool {
-	r, ok := errors.AsType[rejection](err)
-	return ok && r.Rejected()
 }

@@ -30,6 +30,18 @@ func reasonOf(err error) string {
 	return other
 }
 
+// rejection is the error of a backend that would answer another query.
+type rejection interface {
+	error
+	Rejected() bool
+}
+
+// Rejected tells whether a backend refused a query for what it says or comes to, so that another one may be answered.
+func Rejected(err error) bool {
+	r, ok := errors.AsType[rejection](err)
+	return ok && r.Rejected()
+}
+
 // limitError is the error of an answer beyond a limit.
 type limitError struct{ error }
 

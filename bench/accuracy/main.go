@@ -21,7 +21,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	cli "github.com/foresail/foresail/cmd/foresail/app/backtest"
+	"github.com/foresail/foresail/cmd/foresail/app/cpu"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/series"
@@ -159,9 +159,9 @@ func walk(t *trace) ([]forecastAt, cost, error) {
 	out := make([]forecastAt, len(t.Values))
 	var updates, refits time.Duration
 	count := 0
-	last := cli.ProcessorTime()
+	last := cpu.Time()
 	lap := func() time.Duration {
-		now := cli.ProcessorTime()
+		now := cpu.Time()
 		spent := now - last
 		last = now
 		return spent

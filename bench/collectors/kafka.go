@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/foresail/foresail/cmd/foresail/app/cpu"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/kafka/lag"
 )
@@ -51,7 +52,7 @@ func benchKafka() (_ []figure, err error) {
 	var points int
 	var most, sum, longest time.Duration
 	for i := range kafkaCycles {
-		before, start := processorTime(), time.Now()
+		before, start := cpu.Time(), time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), kafkaInterval*9/10)
 		collected, err := source.Collect(ctx)
 		cancel()
@@ -59,11 +60,11 @@ func benchKafka() (_ []figure, err error) {
 			return nil, fmt.Errorf("cycle %d: %w", i, err)
 		}
 		points = len(collected)
-		if cpu := processorTime() - before; i >= kafkaSettling {
-			most, sum = max(most, cpu), sum+cpu
+		if spent := cpu.Time() - before; i >= kafkaSettling {
+			most, sum = max(most, spent), sum+spent
 		}
 		longest = max(longest, time.Since(start))
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // The logs grow meanwhile, so that no reading is like the one before.
 	}
 	requests, err := fake.requests()
 	if err != nil {
@@ -169,14 +170,6 @@ func keep(first, second error) error {
 		return first
 	}
 	return second
-}
-
-func processorTime() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // peakResident returns the most memory that this process has had, in bytes.

@@ -1,6 +1,7 @@
 package past
 
 import (
+	"math"
 	"slices"
 
 	"github.com/foresail/foresail/forecast/snapshot"
@@ -41,7 +42,7 @@ func (r *Ranked[T]) Snap(c *snapshot.Codec) {
 	}
 	r.ring, r.sorted = r.ring[:0], r.sorted[:0]
 	for _, v := range wide {
-		c.Check(v == v)
+		c.Check(!math.IsNaN(v))
 		r.ring = append(r.ring, T(v))
 	}
 	if !c.Check(r.next < max(cap(r.ring), 1)) {

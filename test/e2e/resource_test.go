@@ -39,24 +39,13 @@ func startUsage(t *testing.T, p *plane, ns string, cores float64) *usageServer {
 	s := &usageServer{url: server.URL}
 	s.use(cores)
 	ctx, cancel := context.WithCancel(context.Background())
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		tick := time.NewTicker(500 * time.Millisecond)
-		defer tick.Stop()
-		seconds := map[string]float64{} // of CPU, by pod
-		for last := time.Now(); ; {
-			select {
-			case <-ctx.Done():
-				return
-			case at := <-tick.C:
-				if err := s.write(ctx, p, store, ns, at, at.Sub(last), seconds); err != nil && ctx.Err() == nil {
-					t.Errorf("cannot write the use of CPU and memory: %v", err)
-				}
-				last = at
-			}
+	seconds, last := map[string]float64{}, time.Now() // Of CPU, by pod.
+	written := twiceASecond(ctx, func(at time.Time) {
+		if err := s.write(ctx, p, store, ns, at, at.Sub(last), seconds); err != nil && ctx.Err() == nil {
+			t.Errorf("cannot write the use of CPU and memory: %v", err)
 		}
-	}()
+		last = at
+	})
 	t.Cleanup(func() {
 		cancel()
 		<-written

@@ -81,23 +81,12 @@ func startPrometheus(t *testing.T, days int) *prometheusServer {
 		server: &http.Server{Handler: store.Handler(), ReadHeaderTimeout: 5 * time.Second},
 		cancel: cancel,
 	}
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		tick := time.NewTicker(500 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case at := <-tick.C:
-				point := series.Point{Key: shopKey, Sample: series.Sample{Time: at, Value: load(at)}}
-				if err := store.Append(ctx, []series.Point{point}); err != nil && ctx.Err() == nil {
-					t.Errorf("cannot write the shop's load: %v", err)
-				}
-			}
+	written := twiceASecond(ctx, func(at time.Time) {
+		point := series.Point{Key: shopKey, Sample: series.Sample{Time: at, Value: load(at)}}
+		if err := store.Append(ctx, []series.Point{point}); err != nil && ctx.Err() == nil {
+			t.Errorf("cannot write the shop's load: %v", err)
 		}
-	}()
+	})
 	go func() {
 		if err := p.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("the Prometheus server stopped: %v", err)

@@ -61,20 +61,7 @@ func startSource(t *testing.T) *source {
 	s.server.Start()
 	s.url = s.server.URL
 	ctx, cancel := context.WithCancel(context.Background())
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		tick := time.NewTicker(500 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				s.write(ctx, t)
-			}
-		}
-	}()
+	written := twiceASecond(ctx, func(time.Time) { s.write(ctx, t) })
 	t.Cleanup(func() {
 		cancel()
 		<-written
@@ -86,6 +73,25 @@ func startSource(t *testing.T) *source {
 		}
 	})
 	return s
+}
+
+// twiceASecond does something again and again until ctx is done; then what it returns is closed.
+func twiceASecond(ctx context.Context, do func(at time.Time)) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(500 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case at := <-tick.C:
+				do(at)
+			}
+		}
+	}()
+	return done
 }
 
 // restart gives the server an empty store: what it knew is lost.

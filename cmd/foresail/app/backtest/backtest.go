@@ -11,6 +11,7 @@ import (
 
 	"github.com/foresail/foresail/cmd/foresail/app/chart"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/cpu"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/patterns"
@@ -62,12 +63,12 @@ func Run(ctx context.Context, o Options) error {
 		return InputError{fmt.Errorf("cannot walk %s: %w", source, err)}
 	}
 	o.remark(samples)
-	began := ProcessorTime()
+	began := cpu.Time()
 	rows, err := backtest.Walk(ctx, grid, backtest.Options{Forecast: o.Forecast, Progress: o.ProgressBar()})
 	if err != nil {
 		return fmt.Errorf("cannot walk %s: %w", source, err)
 	}
-	spent := ProcessorTime() - began
+	spent := cpu.Time() - began
 	if o.Output != "" {
 		if err := Create(o.Output, func(w io.Writer) error { return backtest.WriteCSV(w, rows) }); err != nil {
 			return fmt.Errorf("cannot write the rows: %w", err)

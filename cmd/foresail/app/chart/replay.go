@@ -3,6 +3,7 @@ package chart
 import (
 	"image/color"
 	"io"
+	"math"
 	"time"
 
 	"gonum.org/v1/plot"
@@ -61,7 +62,7 @@ func (r *Replay) Draw(w io.Writer, format string) error {
 	for i, l := range r.Lines {
 		var points plotter.XYs
 		for k, v := range l.Values {
-			if v == v { //nolint:gocritic // NaN is a gap.
+			if !math.IsNaN(v) {
 				points = append(points, plotter.XY{X: float64(l.First.Add(time.Duration(k) * l.Step).Unix()), Y: v})
 			}
 		}
