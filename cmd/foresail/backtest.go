@@ -84,6 +84,11 @@ func (f *backtestFlags) complete() error {
 	case f.Query == "" && f.from+f.to != "":
 		return errors.New("--from and --to are for --query: a file is walked whole")
 	}
+	for name, path := range map[string]string{"--output": f.Output, "--plot": f.Plot} {
+		if sameFile(path, f.Input) {
+			return fmt.Errorf("%s is the file of --input, which would be lost", name)
+		}
+	}
 	if f.Plot != "" {
 		if _, err := chart.Format(f.Plot); err != nil {
 			return fmt.Errorf("--plot: %w", err)
@@ -93,6 +98,16 @@ func (f *backtestFlags) complete() error {
 		return nil
 	}
 	return f.ask()
+}
+
+// sameFile tells whether two names are of one file that exists.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && one.Mode().IsRegular() && os.SameFile(one, other)
 }
 
 // ask fills in the time of the query and the server.

@@ -146,6 +146,7 @@ func TestBacktestMistakes(t *testing.T) {
 		{[]string{"--input", input, "--step", "7m"}, "--step: 24h0m0s is not a multiple of the step 7m0s"},
 		{[]string{"--input", input, "--step", "0"}, "--step and --lead must be above 0"},
 		{[]string{"--input", input, "--lead", "-5m"}, "--lead: -5m0s is not ahead"},
+		{[]string{"--input", input, "--output", input}, "--output is the file of --input, which would be lost"},
 		{[]string{"--input", input, "--plot", "x.gif"}, "--plot: x.gif does not end in .svg or .png"},
 		{[]string{"--input", input, "--from", "2025-01-06T00:00:00Z"}, "--from and --to are for --query"},
 		{[]string{"--query", "up"}, "--prometheus-url"},
@@ -164,6 +165,33 @@ func TestBacktestMistakes(t *testing.T) {
 	}
 	if status, _, stderr := call(t, "backtest", "--input", input, "--output", "/does/not/exist/out.csv"); status != 1 || !strings.Contains(stderr, "cannot write the rows") {
 		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// A load that never changes has no ramps, and their scores are unknown, not 0.
+func TestBacktestWithoutRamps(t *testing.T) {
+	var text strings.Builder
+	for i := range 4 * 288 {
+		fmt.Fprintf(&text, "%d,7\n", monday.Unix()+int64(i)*300)
+	}
+	input := writeAs(t, "flat.csv", text.String())
+	if status, stdout, _ := call(t, "backtest", "--input", input); status != 0 || strings.Contains(stdout, "ramps") || !strings.Contains(stdout, "what X_forecast told") {
+		t.Errorf("status %d: %s", status, stdout)
+	}
+	status, stdout, stderr := call(t, "backtest", "--input", input, "--json")
+	var got struct {
+		Ramps []struct {
+			Steps             int
+			MeanAbsoluteError *float64
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 0 {
+		t.Fatalf("status %d, %v: %s", status, err, stderr)
+	}
+	for _, r := range got.Ramps {
+		if r.Steps != 0 || r.MeanAbsoluteError != nil {
+			t.Errorf("%+v", r)
+		}
 	}
 }
 

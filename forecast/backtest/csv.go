@@ -118,7 +118,7 @@ func (in *Input) take(number int, line string) {
 		in.Blank.add(number, "")
 		return
 	}
-	v, err := strconv.ParseFloat(text, 64)
+	v, err := decimal(text)
 	switch {
 	case math.Abs(v) > largest: // Out of range is infinite.
 		in.Broken.add(number, fmt.Sprintf("value %s is too large to be a load", clip(text)))
@@ -177,6 +177,14 @@ func fields(line string) (stamp, value, why string) {
 	return stamp, value, ""
 }
 
+// decimal is strconv.ParseFloat without what only programmers write: 0x1p4 and 1_000.
+func decimal(s string) (float64, error) {
+	if strings.ContainsAny(s, "_xX") {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseFloat(s, 64)
+}
+
 // The years in which a time can be: the grid counts nanoseconds since 1970.
 const (
 	firstYear = 1970
@@ -194,8 +202,8 @@ func parseTime(s string) (at time.Time, why string) {
 		if _, local := time.Parse("2006-01-02T15:04:05", text); local == nil {
 			return at, fmt.Sprintf("time %s has no time zone: write it as %sZ if it is UTC", clip(s), text)
 		}
-		seconds, err := strconv.ParseFloat(s, 64)
-		if err != nil {
+		seconds, err := decimal(s)
+		if err != nil || math.IsNaN(seconds) || math.IsInf(seconds, 0) {
 			return at, fmt.Sprintf("time %s is neither RFC 3339, as in 2006-01-02T15:04:05Z, nor seconds since 1970", clip(s))
 		}
 		if !(math.Abs(seconds) < 1e10) {

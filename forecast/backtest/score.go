@@ -20,7 +20,7 @@ type Summary struct {
 	Since time.Time
 	// Methods are the forecast and the naive ones, judged at the same steps: those with a value at which all of them say something.
 	Methods []Method
-	// Ramps are the same methods at the tenth of those steps with the largest change over the lead.
+	// Ramps are the same methods at the tenth of those steps with the largest change over the lead; where fewer have any, at these.
 	Ramps []Method
 	// Hours are the forecast's scores by the hour of the target; of hours without any Count is 0.
 	Hours [24]Score
@@ -104,7 +104,7 @@ func Summarise(g Grid, rows []Row, config forecast.Config, zone *time.Location) 
 		for _, i := range judged {
 			r := &rows[i]
 			s.Methods[m].add(r.Actual, r.WindowMax, says[m][i])
-			if math.Abs(r.Actual-r.Live) >= steep {
+			if change := math.Abs(r.Actual - r.Live); change > 0 && change >= steep {
 				s.Ramps[m].add(r.Actual, r.WindowMax, says[m][i])
 			}
 		}

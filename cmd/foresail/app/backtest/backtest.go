@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/foresail/foresail/cmd/foresail/app/chart"
@@ -66,6 +68,7 @@ func Run(ctx context.Context, o Options) error {
 	began := cpu.Time()
 	rows, err := backtest.Walk(ctx, grid, backtest.Options{Forecast: o.Forecast, Progress: o.ProgressBar()})
 	if err != nil {
+		o.EraseBar()
 		return fmt.Errorf("cannot walk %s: %w", source, err)
 	}
 	spent := cpu.Time() - began
@@ -96,16 +99,34 @@ func (o *Options) patterns(g backtest.Grid) *patterns.Patterns {
 	return &p
 }
 
-// Create writes a file; one that could not be written whole is removed.
-func Create(path string, write func(io.Writer) error) (err error) {
-	file, err := os.Create(path)
+// Create writes a file whole or not at all: what was there before stays until then, also where the program is killed. A device or a
+// pipe is written as it is.
+func Create(path string, write func(io.Writer) error) error {
+	if at, err := filepath.EvalSymlinks(path); err == nil {
+		path = at
+	}
+	mode := fs.FileMode(0o666)
+	switch info, err := os.Stat(path); {
+	case err != nil: // There is none yet, or creating it says why it cannot be.
+	case !info.Mode().IsRegular():
+		return fill(path, os.O_WRONLY, 0, write)
+	default:
+		mode = info.Mode().Perm()
+	}
+	part := path + ".part"
+	if err := fill(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode, write); err != nil {
+		_ = os.Remove(part) // Where it could not be created, there is none.
+		return err
+	}
+	return os.Rename(part, path)
+}
+
+func fill(path string, flags int, mode fs.FileMode, write func(io.Writer) error) error {
+	file, err := os.OpenFile(path, flags, mode)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(file), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
+	return errors.Join(write(file), file.Close())
 }
 
 // closeUp is how much of the newest past is drawn large.
@@ -130,7 +151,6 @@ func (o *Options) ProgressBar() func(done, all int) {
 		return nil
 	}
 	drawn := -1
-	const cells = 40
 	return func(done, all int) {
 		filled := cells * done / max(all, 1)
 		if filled == drawn {
@@ -139,9 +159,19 @@ func (o *Options) ProgressBar() func(done, all int) {
 		drawn = filled
 		_, _ = fmt.Fprintf(o.Notes, "\r[%-*s] %3d %%", cells, bar[:filled], 100*filled/cells)
 		if done == all {
-			_, _ = fmt.Fprintf(o.Notes, "\r%*s\r", cells+8, "")
+			o.EraseBar()
 		}
 	}
 }
 
-const bar = "########################################"
+// EraseBar removes the progress bar, of a walk that ended early too.
+func (o *Options) EraseBar() {
+	if o.Bar {
+		_, _ = fmt.Fprintf(o.Notes, "\r%*s\r", cells+8, "")
+	}
+}
+
+const (
+	cells = 40
+	bar   = "########################################"
+)

@@ -49,15 +49,17 @@ func (r *report) text(out io.Writer) error {
 		say("\n%s", r.patterns)
 	}
 	if s.Methods[0].Count == 0 {
-		say("There is no step at which a forecast could be judged: give it more of the past.")
+		say("\nThere is no step at which a forecast could be judged: give it more of the past.")
 		_, err := io.WriteString(out, b.String())
 		return err
 	}
 	say("\n%d steps from %s on are judged. Loss is the pinball loss of the P90, which is right if it covers 90 %%.\n", s.Methods[0].Count, stamp(s.Since))
 	methods(&b, "", s.Methods)
 	say("")
-	methods(&b, fmt.Sprintf("on ramps, the %d steps where most changes", s.Ramps[0].Count), s.Ramps)
-	say("")
+	if n := s.Ramps[0].Count; n > 0 {
+		methods(&b, fmt.Sprintf("on ramps, the %d steps where most changes", n), s.Ramps)
+		say("")
+	}
 	r.served(&b)
 	say("")
 	hours(&b, s.Hours)
@@ -129,20 +131,23 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-// score is a Score as JSON.
+// score is a Score as JSON; null of no steps.
 type score struct {
-	Name          string  `json:"name,omitempty"`
-	Hour          *int    `json:"hour,omitempty"`
-	Steps         int     `json:"steps"`
-	Error         float64 `json:"meanAbsoluteError"`
-	Pinball       float64 `json:"pinball90"`
-	Covered       float64 `json:"coverage90"`
-	WindowPinball float64 `json:"windowPinball90"`
-	WindowCovered float64 `json:"windowCoverage90"`
+	Name          string   `json:"name,omitempty"`
+	Hour          *int     `json:"hour,omitempty"`
+	Steps         int      `json:"steps"`
+	Error         *float64 `json:"meanAbsoluteError"`
+	Pinball       *float64 `json:"pinball90"`
+	Covered       *float64 `json:"coverage90"`
+	WindowPinball *float64 `json:"windowPinball90"`
+	WindowCovered *float64 `json:"windowCoverage90"`
 }
 
 func scoreOf(name string, s backtest.Score) score {
-	return score{Name: methodName(name), Steps: s.Count, Error: s.Error, Pinball: s.Pinball, Covered: s.Covered, WindowPinball: s.WindowPinball, WindowCovered: s.WindowCovered}
+	if s.Count == 0 {
+		return score{Name: methodName(name)}
+	}
+	return score{Name: methodName(name), Steps: s.Count, Error: &s.Error, Pinball: &s.Pinball, Covered: &s.Covered, WindowPinball: &s.WindowPinball, WindowCovered: &s.WindowCovered}
 }
 
 func scoresOf(all []backtest.Method) []score {

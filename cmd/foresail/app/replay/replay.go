@@ -68,6 +68,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	plan, err := o.plan(ctx, grid)
 	if err != nil {
+		o.EraseBar()
 		return fmt.Errorf("cannot replay %s: %w", source, err)
 	}
 	settings := o.settings(plan)
