@@ -20,6 +20,7 @@ type Forecaster struct {
 	clock   *slots.Clock
 	history *past.History
 	models  []expert.Model
+	set     expert.Set      // Of models.
 	boosted *expert.Boosted // Among models; nil without trees.
 	mixes   []*mixture      // By lead - 1.
 	errors  *calibration
@@ -51,7 +52,7 @@ func New(config Config) (*Forecaster, error) {
 func fresh(config Config) *Forecaster {
 	s := config.shape()
 	return assemble(config, expert.New(expert.Options{
-		Lead: s.lead, Seasons: s.seasons, Trees: config.Seasons[0] >= leastSeason, Zoned: config.clock() != nil,
+		Lead: s.lead, Seasons: s.seasons, Trees: config.Seasons[0] >= leastSeason, Zoned: config.clock() != nil, Analogs: config.Analogs,
 	}))
 }
 
@@ -59,7 +60,7 @@ func assemble(config Config, set expert.Set) *Forecaster {
 	s := config.shape()
 	clock := config.clock()
 	f := &Forecaster{config: config, shape: s, clock: clock, history: past.New(s.recall, max(s.lead, 12)).Follow(clock), errors: newCalibration(s),
-		models: set.Models, boosted: set.Boosted}
+		models: set.Models, set: set, boosted: set.Boosted}
 	f.gate = newGate(s, config.Step, set.Naives, s.errors())
 	for range s.lead {
 		f.mixes = append(f.mixes, newMixture(len(set.Models), .5, s.memory))
@@ -142,11 +143,7 @@ func (f *Forecaster) advance(slot int64, v float64) {
 	for lead := 1; lead <= f.shape.lead; lead++ {
 		f.mixed[at][lead-1] = f.mixes[lead-1].mix(f.forecasts(at, lead))
 	}
-	var point, window = math.NaN(), math.NaN()
-	if f.boosted != nil {
-		point, window = f.boosted.Upper()
-	}
-	f.errors.hear(point, window)
+	f.errors.hear(f.set.Upper())
 	f.errors.fill(h, f.mixed[at], f.paths, f.points, f.windows)
 	f.gate.issue(h, f.paths, f.mixed[at], f.windows[(f.shape.lead-1)*len(levels)+upper])
 }

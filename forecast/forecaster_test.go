@@ -313,7 +313,9 @@ func TestCoverage(t *testing.T) {
 
 func TestUpdateAllocatesNothing(t *testing.T) {
 	values := walkLoad(rand.New(rand.NewPCG(33, 34)), 2000, 24, 0)
-	for _, config := range []Config{short, hourly} {
+	similar := hourly
+	similar.Analogs = true
+	for _, config := range []Config{short, hourly, similar} {
 		f, err := New(config)
 		if err != nil {
 			t.Fatal(err)

@@ -47,7 +47,11 @@ func (c *Config) mark() string {
 			events++
 		}
 	}
-	return fmt.Sprintf("1 %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Zone, events)
+	mark := fmt.Sprintf("1 %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Zone, events)
+	if c.Analogs {
+		mark += " analogs"
+	}
+	return mark
 }
 
 // Snap writes or reads the state; the error is that it was damaged.

@@ -36,9 +36,9 @@ func TestResumesAsIfNothingHadBeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	zoned := hourly
-	zoned.Zone = berlin
-	for name, config := range map[string]Config{"minutes": short, "trees": hourly, "zone": zoned} {
+	zoned, similar := hourly, hourly
+	zoned.Zone, similar.Analogs = berlin, true
+	for name, config := range map[string]Config{"minutes": short, "trees": hourly, "zone": zoned, "analogs": similar} {
 		values := walkLoad(random, 900, 24, .05)
 		begin := time.Date(2026, 9, 28, 0, 0, 0, 0, time.UTC) // The clocks change in its fourth week.
 		f, err := New(config)

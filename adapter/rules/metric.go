@@ -66,7 +66,7 @@ type Object struct {
 
 // Forecast says what is forecast and which point of the outlook Name_forecast tells.
 type Forecast struct {
-	// Config is step, lead and seasons.
+	// Config is step, lead, seasons and analogs.
 	forecast.Config `yaml:",inline"`
 	// Quantile of the largest value in the lead that is served, in [0.5, 0.99]. Default 0.9.
 	Quantile float64 `yaml:"quantile"`

@@ -30,8 +30,9 @@ import (
 func main() {
 	dir := flag.String("traces", "bench/traces", "directory of traces: timestamp,value rows in .csv or .csv.gz")
 	check := flag.Bool("check", false, "exit 1 where a figure of the project is missed")
+	analogs := flag.Bool("analogs", false, "forecast from the nearest past moments too")
 	flag.Parse()
-	missed, err := run(*dir, os.Stdout)
+	missed, err := run(*dir, forecast.Config{Analogs: *analogs}, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "accuracy:", err)
 		os.Exit(1)
@@ -79,7 +80,7 @@ type result struct {
 	cost            cost
 }
 
-func run(dir string, out io.Writer) (missed []string, err error) {
+func run(dir string, config forecast.Config, out io.Writer) (missed []string, err error) {
 	traces, err := loadAll(dir)
 	if err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func run(dir string, out io.Writer) (missed []string, err error) {
 	var results []result
 	for _, t := range traces {
 		naive := lastValue(t)
-		ours, spent, err := walk(t)
+		ours, spent, err := walk(t, config)
 		if err != nil {
 			return nil, fmt.Errorf("cannot forecast trace %s: %w", t.name, err)
 		}
@@ -150,9 +151,10 @@ func misses(results []result) (missed []string) {
 }
 
 // walk forecasts every step of the trace and returns what was said and what it took.
-func walk(t *trace) ([]forecastAt, cost, error) {
+func walk(t *trace, config forecast.Config) ([]forecastAt, cost, error) {
 	lead := time.Duration(t.lead) * t.Step
-	f, err := forecast.New(forecast.Config{Step: t.Step, Lead: lead})
+	config.Step, config.Lead = t.Step, lead
+	f, err := forecast.New(config)
 	if err != nil {
 		return nil, cost{}, err
 	}

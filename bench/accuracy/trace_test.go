@@ -77,7 +77,7 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(dir, &out); err != nil {
+	if _, err := run(dir, forecast.Config{}, &out); err != nil {
 		t.Fatal(err)
 	}
 	rows := 0
@@ -96,7 +96,7 @@ func TestRun(t *testing.T) {
 	if rows != 1 || !strings.Contains(out.String(), "geometric mean, all") {
 		t.Errorf("%d traces:\n%s", rows, &out)
 	}
-	if _, err := run(t.TempDir(), &out); err == nil {
+	if _, err := run(t.TempDir(), forecast.Config{}, &out); err == nil {
 		t.Error("no traces are no error")
 	}
 }

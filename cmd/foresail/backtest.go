@@ -44,6 +44,7 @@ func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
 	fs := cmd.Flags()
 	flags.add(fs)
 	fs.DurationVar(&flags.Forecast.Lead, "lead", 30*time.Minute, "how far ahead to forecast")
+	fs.BoolVar(&flags.Forecast.Analogs, "analogs", false, "forecast from the nearest past moments, too")
 	fs.StringVar(&flags.Output, "output", "", "write what was forecast at every step to this CSV file")
 	return cmd
 }

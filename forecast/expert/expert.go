@@ -2,6 +2,8 @@
 package expert
 
 import (
+	"math"
+
 	"github.com/foresail/foresail/forecast/past"
 	"github.com/foresail/foresail/forecast/snapshot"
 )
@@ -24,6 +26,7 @@ type Options struct {
 	Seasons []int // In steps, rising.
 	Trees   bool  // Whether a refit of boosted trees once a season is worth its time.
 	Zoned   bool  // Whether local time may differ from UTC.
+	Analogs bool  // Whether nearest past moments are worth their time.
 }
 
 // Set is a list of models. Models further down may read the states of those above: they are to be updated in this order.
@@ -33,6 +36,27 @@ type Set struct {
 	Naives int
 	// Boosted is the one of the models that is to be refitted; nil without trees.
 	Boosted *Boosted
+	// Voices are the models that know quantiles too.
+	Voices []Voice
+}
+
+// Voice is a model that knows quantiles, too.
+type Voice interface {
+	// Upper returns the .9 quantiles of the value at the longest lead and of the window maximum, in units of the series; NaN where unknown.
+	Upper() (point, window float64)
+}
+
+// Upper is the mean of what the voices say that say something; NaN if none does.
+func (s *Set) Upper() (point, window float64) {
+	n := 0.
+	for _, v := range s.Voices {
+		p, w := v.Upper()
+		if math.IsNaN(p) || math.IsNaN(w) {
+			continue
+		}
+		point, window, n = point+p, window+w, n+1
+	}
+	return point / n, window / n
 }
 
 // New lists the models; a new one is a file and a line here.
@@ -68,11 +92,17 @@ func New(o Options) Set {
 	if o.Zoned {
 		models = append(models, inUTC{seasonAgo(short)}, inUTC{NewHoltWinters(bank[0].Smoothing, seasons)})
 	}
-	if !o.Trees {
-		return Set{Models: models, Naives: naives}
+	set := Set{Naives: naives}
+	if o.Analogs {
+		a := newAnalogs(lead, seasons)
+		models, set.Voices = append(models, a), append(set.Voices, a)
 	}
-	boosted := newBoosted(lead, seasons)
-	return Set{Models: append(models, boosted), Naives: naives, Boosted: boosted}
+	if o.Trees {
+		set.Boosted = newBoosted(lead, seasons)
+		models, set.Voices = append(models, set.Boosted), append(set.Voices, set.Boosted)
+	}
+	set.Models = models
+	return set
 }
 
 // Anchors returns up to most leads that are spread evenly from 1 to lead, both included; of one it is lead itself.

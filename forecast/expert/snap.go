@@ -44,6 +44,12 @@ func (r *ridge) Snap(c *snapshot.Codec) {
 }
 
 // Snap implements Model.
+func (a *Analogs) Snap(c *snapshot.Codec) {
+	c.Singles(a.distances)
+	c.Floats(a.said[:])
+}
+
+// Snap implements Model.
 func (b *Boosted) Snap(c *snapshot.Codec) {
 	c.Int64(&b.offset)
 	c.Floats(b.means.value[:])

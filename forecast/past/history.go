@@ -130,6 +130,15 @@ func (h *History) Root(i int) float64 {
 	return float64(h.roots[at])
 }
 
+// Newest returns the newest n roots, at most those remembered, oldest first in two parts that are only to be read.
+func (h *History) Newest(n int) (older, newer []float32) {
+	from := h.next - min(n, h.Len())
+	if from < 0 {
+		older, from = h.roots[from+len(h.roots):], 0
+	}
+	return older, h.roots[from:h.next]
+}
+
 // Values returns what is remembered, oldest first and NaN where missing, in a slice of its own, and the slot of the first of it.
 func (h *History) Values() (first int64, values []float64) {
 	values = make([]float64, h.Len())
