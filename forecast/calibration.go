@@ -81,11 +81,12 @@ func (c *calibration) doubt() {
 	}
 }
 
-// hear notes what another expert says the .9 quantiles are at the longest lead; NaN where it is silent.
-func (c *calibration) hear(point, window float64) {
+// hear notes what the i-th voice says the .9 quantiles are at the longest lead.
+func (c *calibration) hear(i int, voice expert.Voice) {
 	last := len(c.anchors) - 1
-	c.windows[last].heard = window // The same as the value's if there is one step.
-	c.points[last].heard = point
+	point, window := voice.Upper()
+	c.windows[last].heard[i] = window // The same as the value's if there is one step.
+	c.points[last].heard[i] = point
 }
 
 // learn takes the newest step of h.

@@ -20,7 +20,7 @@ type Forecaster struct {
 	clock   *slots.Clock
 	history *past.History
 	models  []expert.Model
-	set     expert.Set      // Of models.
+	voices  []expert.Voice
 	boosted *expert.Boosted // Among models; nil without trees.
 	mixes   []*mixture      // By lead - 1.
 	errors  *calibration
@@ -60,7 +60,7 @@ func assemble(config Config, set expert.Set) *Forecaster {
 	s := config.shape()
 	clock := config.clock()
 	f := &Forecaster{config: config, shape: s, clock: clock, history: past.New(s.recall, max(s.lead, 12)).Follow(clock), errors: newCalibration(s),
-		models: set.Models, set: set, boosted: set.Boosted}
+		models: set.Models, voices: set.Voices, boosted: set.Boosted}
 	f.gate = newGate(s, config.Step, set.Naives, s.errors())
 	for range s.lead {
 		f.mixes = append(f.mixes, newMixture(len(set.Models), .5, s.memory))
@@ -143,7 +143,9 @@ func (f *Forecaster) advance(slot int64, v float64) {
 	for lead := 1; lead <= f.shape.lead; lead++ {
 		f.mixed[at][lead-1] = f.mixes[lead-1].mix(f.forecasts(at, lead))
 	}
-	f.errors.hear(f.set.Upper())
+	for i, voice := range f.voices {
+		f.errors.hear(i, voice)
+	}
 	f.errors.fill(h, f.mixed[at], f.paths, f.points, f.windows)
 	f.gate.issue(h, f.paths, f.mixed[at], f.windows[(f.shape.lead-1)*len(levels)+upper])
 }
@@ -227,19 +229,15 @@ func (f *Forecaster) lift(rows [][]float64) {
 // came before the newest step, that included. Whoever has time between two steps may call it; else the next step does, and all
 // outlooks are the same either way.
 func (f *Forecaster) Refit() {
-	if f.boosted != nil {
-		f.boosted.Refit(f.history)
-	}
+	f.boosted.Refit(f.history)
 }
 
 // RefitDue tells whether Refit has something to do.
-func (f *Forecaster) RefitDue() bool { return f.boosted != nil && f.boosted.Due() }
+func (f *Forecaster) RefitDue() bool { return f.boosted.Due() }
 
 // Spread moves the refits within the season by a seed, such as a hash of the series' name, so that those of many series do not
 // all fall due at once.
 func (f *Forecaster) Spread(seed uint64) {
 	f.seed = seed
-	if f.boosted != nil {
-		f.boosted.Spread(seed)
-	}
+	f.boosted.Spread(seed)
 }

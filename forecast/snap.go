@@ -47,11 +47,7 @@ func (c *Config) mark() string {
 			events++
 		}
 	}
-	mark := fmt.Sprintf("1 %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Zone, events)
-	if c.Analogs {
-		mark += " analogs"
-	}
-	return mark
+	return fmt.Sprintf("2 %v %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, events)
 }
 
 // Snap writes or reads the state; the error is that it was damaged.
@@ -123,7 +119,7 @@ func (t *target) snap(c *snapshot.Codec) {
 		c.Floats(is.bounds[:])
 	}
 	c.Floats(t.offsets[:])
-	c.Float(&t.heard)
+	c.Floats(t.heard[:])
 }
 
 func (c *calibration) snap(to *snapshot.Codec) {

@@ -4,15 +4,16 @@ import (
 	"math"
 	"slices"
 
+	"github.com/foresail/foresail/forecast/expert"
 	"github.com/foresail/foresail/forecast/linear"
 	"github.com/foresail/foresail/forecast/past"
 )
 
 const (
 	regressed = len(levels) - mid // Levels that are regressed: the median and those above it.
-	speakers  = 4                 // Ways to a quantile: regressed on two scales, the errors' own, and heard.
-	byErrors  = 2
-	byTrees   = 3
+	byErrors  = 2                 // Ways to a quantile: regressed on two scales, the errors' own, and heard.
+	byVoices  = 3
+	speakers  = byVoices + expert.MostVoices
 	penalty   = 10   // Pseudo-observations of the prior.
 	conformal = .003 // Step of the last correction, in sizes of an error.
 	drift     = 5    // Its bound.
@@ -46,9 +47,9 @@ type target struct {
 	regressed [regressed][len(scales)]linear.Quantile
 	mixes     [regressed]*mixture
 	shifts    [regressed]float64
-	issues    []issue              // By step modulo the lead.
-	offsets   [len(levels)]float64 // The newest quantiles minus location, on the root scale.
-	heard     float64              // A .9 quantile from elsewhere; NaN where there is none.
+	issues    []issue                    // By step modulo the lead.
+	offsets   [len(levels)]float64       // The newest quantiles minus location, on the root scale.
+	heard     [expert.MostVoices]float64 // .9 quantiles of models; NaN where there are none.
 }
 
 // issue is what was said at one step.
@@ -63,7 +64,10 @@ type issue struct {
 }
 
 func newTarget(s shape, lead int, window bool, errors int, around *residuals) *target {
-	t := &target{shape: s, lead: lead, window: window, errors: past.NewRanked[float32](errors), around: around, issues: make([]issue, lead), heard: math.NaN()}
+	t := &target{shape: s, lead: lead, window: window, errors: past.NewRanked[float32](errors), around: around, issues: make([]issue, lead)}
+	for i := range t.heard {
+		t.heard[i] = math.NaN()
+	}
 	for l := range t.regressed {
 		share := float32(normal[l])
 		prior := [linear.Features]float32{usually: .1 * share, thisTime: .6 * share, justNow: .2 * share, lately: .4 * share}
@@ -167,9 +171,11 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 			own = 0
 		}
 		now.said[l][byErrors] = h.Clamp(past.Square(root + own))
-		now.said[l][byTrees] = math.NaN()
-		if mid+l == upper {
-			now.said[l][byTrees] = t.heard
+		for i, heard := range t.heard {
+			now.said[l][byVoices+i] = math.NaN()
+			if mid+l == upper {
+				now.said[l][byVoices+i] = heard
+			}
 		}
 		now.mixed[l] = t.mixes[l].mix(now.said[l][:])
 		moved := past.Root(now.mixed[l]) + t.shifts[l]*now.size

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/bench/loads"
+	"github.com/foresail/foresail/forecast"
 )
 
 // The scores of the naive forecast as an independent implementation of the protocol, in Python with numpy 2 and pandas, has

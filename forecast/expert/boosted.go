@@ -53,8 +53,13 @@ func newBoosted(lead int, seasons []int) *Boosted {
 	return b
 }
 
-// Spread moves the refits within the season, so that those of many series do not all fall due at once.
-func (b *Boosted) Spread(seed uint64) { b.offset = int64(seed % uint64(b.seasons[0])) }
+// Spread moves the refits within the season, so that those of many series do not all fall due at once. Without trees it does
+// nothing.
+func (b *Boosted) Spread(seed uint64) {
+	if b != nil {
+		b.offset = int64(seed % uint64(b.seasons[0]))
+	}
+}
 
 // Update implements Model.
 func (b *Boosted) Update(h *past.History) {
@@ -88,12 +93,12 @@ func (b *Boosted) Path(_ *past.History, dst []float64) {
 // Upper returns the .9 quantiles of the value at the longest lead and of the window maximum; NaN where unknown.
 func (b *Boosted) Upper() (point, window float64) { return b.said[point90], b.said[window90] }
 
-// Due tells whether a refit is due.
-func (b *Boosted) Due() bool { return b.due }
+// Due tells whether there are trees whose refit is due.
+func (b *Boosted) Due() bool { return b != nil && b.due }
 
-// Refit fits the trees anew, if that is due, to what h remembers. It allocates.
+// Refit fits the trees anew, if there are any and that is due, to what h remembers. It allocates.
 func (b *Boosted) Refit(h *past.History) {
-	if !b.due {
+	if !b.Due() {
 		return
 	}
 	b.due = false

@@ -2,8 +2,6 @@
 package expert
 
 import (
-	"math"
-
 	"github.com/foresail/foresail/forecast/past"
 	"github.com/foresail/foresail/forecast/snapshot"
 )
@@ -36,27 +34,17 @@ type Set struct {
 	Naives int
 	// Boosted is the one of the models that is to be refitted; nil without trees.
 	Boosted *Boosted
-	// Voices are the models that know quantiles too.
+	// Voices are the models that know quantiles, too; at most MostVoices.
 	Voices []Voice
 }
+
+// MostVoices is the largest number of voices.
+const MostVoices = 2
 
 // Voice is a model that knows quantiles, too.
 type Voice interface {
 	// Upper returns the .9 quantiles of the value at the longest lead and of the window maximum, in units of the series; NaN where unknown.
 	Upper() (point, window float64)
-}
-
-// Upper is the mean of what the voices say that say something; NaN if none does.
-func (s *Set) Upper() (point, window float64) {
-	n := 0.
-	for _, v := range s.Voices {
-		p, w := v.Upper()
-		if math.IsNaN(p) || math.IsNaN(w) {
-			continue
-		}
-		point, window, n = point+p, window+w, n+1
-	}
-	return point / n, window / n
 }
 
 // New lists the models; a new one is a file and a line here.

@@ -280,7 +280,7 @@ func TestLoadGoodFile(t *testing.T) {
 	}
 	daily := rules.Forecast{
 		Config: forecast.Config{
-			Step: time.Minute, Lead: 45 * time.Minute, Seasons: []time.Duration{day, 7 * day}, Zone: berlin,
+			Step: time.Minute, Lead: 45 * time.Minute, Seasons: []time.Duration{day, 7 * day}, Analogs: true, Zone: berlin,
 			Events: []slots.Event{
 				{From: local(10, 3, 0), To: local(10, 4, 0), Sunday: true},
 				{From: local(12, 24, 0), To: local(12, 25, 0), Sunday: true},
