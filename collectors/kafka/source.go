@@ -18,8 +18,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/foresail/foresail/collectors/internal/secure"
 	"github.com/foresail/foresail/collectors/kafka/brokers"
-	"github.com/foresail/foresail/collectors/kafka/connect"
 	"github.com/foresail/foresail/collectors/kafka/lag"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -77,7 +77,7 @@ func New(opts Options) (*Source, error) {
 	}
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(c.Brokers...),
-		kgo.Dialer(c.TLS.Over(connect.Dial(opts.Dial), wait)),
+		kgo.Dialer(c.TLS.Over(secure.Dial(opts.Dial), wait)),
 		kgo.SASL(c.SASL.Mechanisms()...),
 		kgo.ClientID("foresail"),
 		kgo.DisableClientMetrics(),

@@ -83,7 +83,7 @@ var importRules = map[string][]string{
 	"collectors/kafka":         {"collectors", "collectors/internal", "collectors/kafka/brokers", "collectors/kafka/connect", "collectors/kafka/lag", "forecast/series"},
 	"collectors/kafka/lag":     {"collectors/internal"},
 	"collectors/kafka/brokers": {},
-	"collectors/kafka/connect": {},
+	"collectors/kafka/connect": {"collectors/internal"},
 	"collectors/rpc":           {"collectors", "collectors/internal", "forecast/series"},
 	"collectors/nodemem":       {"collectors", "collectors/internal", "forecast/series"},
 	"cmd/foresail/app":         {"adapter", "collectors", "forecast", "cmd/foresail/app"},

@@ -18,6 +18,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/foresail/foresail/collectors/internal/secure"
 )
 
 // The mechanisms.
@@ -118,7 +120,7 @@ func (s *SASL) Mechanisms() []sasl.Mechanism {
 	switch s.Mechanism {
 	case Plain:
 		return []sasl.Mechanism{plain.Plain(func(context.Context) (plain.Auth, error) {
-			password, err := secret(s.PasswordFile)
+			password, err := secure.Secret(s.PasswordFile)
 			return plain.Auth{User: s.Username, Pass: password}, err
 		})}
 	case Scram256:
@@ -133,7 +135,7 @@ func (s *SASL) Mechanisms() []sasl.Mechanism {
 }
 
 func (s *SASL) scram(context.Context) (scram.Auth, error) {
-	password, err := secret(s.PasswordFile)
+	password, err := secure.Secret(s.PasswordFile)
 	return scram.Auth{User: s.Username, Pass: password}, err
 }
 
@@ -141,10 +143,10 @@ func (s *SASL) scram(context.Context) (scram.Auth, error) {
 func (s *SASL) bearer() func(context.Context) (oauth.Auth, error) {
 	return func(ctx context.Context) (oauth.Auth, error) {
 		if s.TokenFile != "" {
-			token, err := secret(s.TokenFile)
+			token, err := secure.Secret(s.TokenFile)
 			return oauth.Auth{Token: token}, err
 		}
-		clientSecret, err := secret(s.ClientSecretFile)
+		clientSecret, err := secure.Secret(s.ClientSecretFile)
 		if err != nil {
 			return oauth.Auth{}, err
 		}
