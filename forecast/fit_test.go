@@ -15,6 +15,7 @@ import (
 	"gonum.org/v1/gonum/optimize"
 
 	"github.com/foresail/foresail/forecast/expert"
+	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/past"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -32,7 +33,7 @@ func recorded(t testing.TB, name string, step time.Duration) (begin time.Time, v
 		t.Fatal(err)
 	}
 	rows := csv.NewReader(unzipped)
-	grid := NewGrid(step)
+	slots := grid.New(step)
 	for line := 1; ; line++ {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
@@ -52,7 +53,7 @@ func recorded(t testing.TB, name string, step time.Duration) (begin time.Time, v
 		if err != nil {
 			t.Fatal(err)
 		}
-		closed, ok, err := grid.Add(series.Sample{Time: at, Value: v})
+		closed, ok, err := slots.Add(series.Sample{Time: at, Value: v})
 		if err != nil {
 			t.Fatal(err)
 		}

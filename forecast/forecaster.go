@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/forecast/expert"
+	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/past"
 	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/slots"
@@ -77,19 +78,19 @@ func assemble(config Config, set expert.Set) *Forecaster {
 // Config returns the configuration with its defaults filled in.
 func (f *Forecaster) Config() Config { return f.config }
 
-// Step takes the grid value that closed.Time ends (see Grid.Add). Steps left out since the newest are missing: the clock advances and
+// Step takes the grid value that closed.Time ends (see grid.Grid.Add). Steps left out since the newest are missing: the clock advances and
 // nothing else is learnt. After a gap longer than what is remembered, four of the longest season, it starts anew. A value that is NaN,
-// infinite or beyond 1e70 is missing. The errors are ErrPast for a value that does not end after the newest, and ErrTime;
+// infinite or beyond 1e70 is missing. The errors are grid.ErrPast for a value that does not end after the newest, and grid.ErrTime;
 // both change nothing.
 func (f *Forecaster) Step(closed series.Sample) error {
-	end, err := nanoseconds(closed.Time)
+	end, err := grid.Nanoseconds(closed.Time)
 	if err != nil {
 		return err
 	}
 	slot := (end - 1) / int64(f.config.Step)
 	if f.history.Steps() > 0 {
 		if slot <= f.history.Slot() {
-			return fmt.Errorf("grid value that ends at %v, newest at %v: %w", closed.Time.UTC(), f.end(), ErrPast)
+			return fmt.Errorf("grid value that ends at %v, newest at %v: %w", closed.Time.UTC(), f.end(), grid.ErrPast)
 		}
 		if slot-f.history.Slot() > int64(f.shape.recall) {
 			seed := f.seed
@@ -97,7 +98,7 @@ func (f *Forecaster) Step(closed series.Sample) error {
 			f.Spread(seed)
 		}
 	}
-	if missing(closed.Value) {
+	if grid.Missing(closed.Value) {
 		closed.Value = math.NaN()
 	}
 	if f.history.Steps() == 0 && math.IsNaN(closed.Value) {
@@ -113,7 +114,7 @@ func (f *Forecaster) Step(closed series.Sample) error {
 // History returns what is remembered, which is only to be read; loads in an event of the calendar are divided by its uplift.
 func (f *Forecaster) History() *past.History { return f.history }
 
-func (f *Forecaster) end() time.Time { return slotEnd(f.history.Slot(), f.config.Step) }
+func (f *Forecaster) end() time.Time { return grid.End(f.history.Slot(), f.config.Step) }
 
 // advance is one step: score what was forecast for it, learn it, forecast anew.
 func (f *Forecaster) advance(slot int64, v float64) {

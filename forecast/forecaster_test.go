@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/forecast/expert"
+	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -149,11 +150,11 @@ func TestClockJumps(t *testing.T) {
 	}
 	before := f.Outlook()
 	for _, at := range []time.Time{monday, monday.Add(99 * short.Step)} {
-		if err := step(at); !errors.Is(err, ErrPast) {
+		if err := step(at); !errors.Is(err, grid.ErrPast) {
 			t.Errorf("error %v, want ErrPast", err)
 		}
 	}
-	if err := step(time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)); !errors.Is(err, ErrTime) {
+	if err := step(time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)); !errors.Is(err, grid.ErrTime) {
 		t.Errorf("error %v, want ErrTime", err)
 	}
 	if !same(before, f.Outlook()) {

@@ -50,18 +50,6 @@ func (c *Config) mark() string {
 	return fmt.Sprintf("2 %v %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, events)
 }
 
-// Snap writes or reads the state; the error is that it was damaged.
-func (g *Grid) Snap(c *snapshot.Codec) error {
-	c.Int64(&g.slot)
-	c.Int64(&g.newest)
-	c.Count(&g.count)
-	c.Float(&g.mean)
-	if !c.Check(g.slot >= 0 && !missing(g.mean)) {
-		return fmt.Errorf("cannot resume a grid: %w", snapshot.ErrDamaged)
-	}
-	return nil
-}
-
 func (m *mixture) snap(c *snapshot.Codec) {
 	c.Floats(m.regret)
 	c.Floats(m.square)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -13,7 +14,7 @@ import (
 type tracked struct {
 	key        series.Key
 	name       string // key's, to sort by.
-	grid       *forecast.Grid
+	grid       *grid.Grid
 	forecaster *forecast.Forecaster
 	refits     *refits
 	outlook    *forecast.Outlook // Replaced, never changed: tables share it.
@@ -40,7 +41,7 @@ func newTracked(key series.Key, spec Spec, r *refits) (*tracked, error) {
 	o := f.Outlook()
 	config := f.Config()
 	return &tracked{
-		key: key, name: name, grid: forecast.NewGrid(config.Step), forecaster: f, refits: r, outlook: &o,
+		key: key, name: name, grid: grid.New(config.Step), forecaster: f, refits: r, outlook: &o,
 		pending: make([]Due, config.LeadSteps()),
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -327,7 +328,7 @@ type refusal struct {
 func (r refusals) add(p series.Point, err error) {
 	reason := "time"
 	switch {
-	case errors.Is(err, forecast.ErrPast):
+	case errors.Is(err, grid.ErrPast):
 		reason = "past"
 	case errors.Is(err, errFuture):
 		reason = "future"

@@ -1,4 +1,5 @@
-package forecast
+// Package grid averages samples on a regular grid.
+package grid
 
 import (
 	"errors"
@@ -7,6 +8,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/forecast/snapshot"
 )
 
 // ErrPast is the error of a sample that is older than the grid slot being filled: its clock jumped back, or it came
@@ -30,19 +32,19 @@ type Grid struct {
 	mean   float64
 }
 
-// NewGrid returns an empty grid; step must be positive.
-func NewGrid(step time.Duration) *Grid { return &Grid{step: step} }
+// New returns an empty grid; step must be positive.
+func New(step time.Duration) *Grid { return &Grid{step: step} }
 
 // Add takes one sample. If the sample lies beyond the slot being filled, that slot is closed: Add returns its mean,
 // stamped with the slot's end, and true. Slots without a sample are skipped: the next end is simply later. A NaN or infinite value,
 // or one beyond 1e70, is missing and changes nothing; neither does a second sample at the time of the newest one.
 // The errors are ErrPast, which leaves the grid unchanged, and ErrTime.
 func (g *Grid) Add(s series.Sample) (closed series.Sample, ok bool, err error) {
-	at, err := nanoseconds(s.Time)
+	at, err := Nanoseconds(s.Time)
 	if err != nil {
 		return series.Sample{}, false, err
 	}
-	if missing(s.Value) {
+	if Missing(s.Value) {
 		return series.Sample{}, false, nil
 	}
 	slot := at / int64(g.step)
@@ -53,7 +55,7 @@ func (g *Grid) Add(s series.Sample) (closed series.Sample, ok bool, err error) {
 	case g.count > 0 && slot == g.slot && at == g.newest:
 		return series.Sample{}, false, nil
 	case g.count > 0 && slot > g.slot:
-		closed, ok = series.Sample{Time: slotEnd(g.slot, g.step), Value: g.mean}, true
+		closed, ok = series.Sample{Time: End(g.slot, g.step), Value: g.mean}, true
 	}
 	if g.count == 0 || slot != g.slot {
 		g.slot, g.count, g.mean, g.newest = slot, 0, 0, at
@@ -64,17 +66,30 @@ func (g *Grid) Add(s series.Sample) (closed series.Sample, ok bool, err error) {
 	return closed, ok, nil
 }
 
-func slotEnd(slot int64, step time.Duration) time.Time {
+// End returns the end of a slot.
+func End(slot int64, step time.Duration) time.Time {
 	return time.Unix(0, (slot+1)*int64(step)).UTC()
 }
 
-// nanoseconds is t.UnixNano with its undefined results as an error. The margins leave room for a slot's end.
-func nanoseconds(t time.Time) (int64, error) {
+// Nanoseconds is t.UnixNano with its undefined results as ErrTime. The margins leave room for a slot's end.
+func Nanoseconds(t time.Time) (int64, error) {
 	if seconds := t.Unix(); seconds < 0 || seconds > math.MaxInt64/int64(time.Second)-int64(1000*time.Hour/time.Second) {
 		return 0, fmt.Errorf("%v: %w", t, ErrTime)
 	}
 	return t.UnixNano(), nil
 }
 
-// missing tells whether v is no value: NaN, infinite or beyond the limit.
-func missing(v float64) bool { return !(math.Abs(v) <= limit) }
+// Missing tells whether v is no value: NaN, infinite or beyond the limit.
+func Missing(v float64) bool { return !(math.Abs(v) <= limit) }
+
+// Snap writes or reads the state; the error is that it was damaged.
+func (g *Grid) Snap(c *snapshot.Codec) error {
+	c.Int64(&g.slot)
+	c.Int64(&g.newest)
+	c.Count(&g.count)
+	c.Float(&g.mean)
+	if !c.Check(g.slot >= 0 && !Missing(g.mean)) {
+		return fmt.Errorf("cannot resume a grid: %w", snapshot.ErrDamaged)
+	}
+	return nil
+}
