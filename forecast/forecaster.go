@@ -114,6 +114,9 @@ func (f *Forecaster) Step(closed series.Sample) error {
 // History returns what is remembered, which is only to be read; loads in an event of the calendar are divided by its uplift.
 func (f *Forecaster) History() *past.History { return f.history }
 
+// Uplift returns what the load of a slot is expected to be a multiple of, by the calendar.
+func (f *Forecaster) Uplift(slot int64) float64 { return f.clock.Uplift(slot) }
+
 func (f *Forecaster) end() time.Time { return grid.End(f.history.Slot(), f.config.Step) }
 
 // advance is one step: score what was forecast for it, learn it, forecast anew.

@@ -209,7 +209,7 @@ func (m *metric) end(f *filler) {
 		case old == nil && len(m.series) >= m.spec.MaxSeries:
 			continue
 		case old != nil:
-			s.last, s.seen = old.last, old.seen
+			s.last, s.seen, s.peaks = old.last, old.seen, old.peaks
 			s.score = old.score
 		}
 		s.issue()

@@ -43,7 +43,7 @@ type exporter struct {
 	table func() *Table
 	now   func() time.Time
 
-	series, forecast, window, due, error, state, skill, coverage, matured, covered, errors *prometheus.Desc
+	series, forecast, window, due, error, state, skill, coverage, peak, matured, covered, errors *prometheus.Desc
 }
 
 func newExporter(table func() *Table, now func() time.Time) *exporter {
@@ -55,12 +55,13 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 		now:      now,
 		series:   desc("forecast_series", "Series that are forecast."),
 		forecast: desc("forecast", "Quantiles of the value one full lead ahead, in units of the metric.", "series", "lead", "quantile"),
-		window:   desc("forecast_window_max", "Quantiles of the largest value within the lead, in units of the metric.", "series", "lead", "quantile"),
+		window:   desc("forecast_window_max", "Quantiles of the largest sample within the lead, as it is served, in units of the metric.", "series", "lead", "quantile"),
 		due:      desc("forecast_due", "Quantiles that had been forecast, one full lead ago, for the newest grid value.", "series", "lead", "quantile"),
 		error:    desc("forecast_error", "The newest grid value minus the median that had been forecast for it, in units of the metric.", "series", "lead"),
 		state:    desc("forecast_state", "1 for the reason why the forecast is trusted or not.", "series", "reason"),
 		skill:    desc("forecast_skill_ratio", "1 - loss/naive loss of the window maximum's .9 quantile, over a week.", "series"),
 		coverage: desc("forecast_coverage_ratio", "Share of window maxima that were not above their .9 quantile, over a week.", "series"),
+		peak:     desc("forecast_peak_ratio", "What the window maximum's median was multiplied by, from means of steps to the largest samples in them.", "series"),
 		matured:  desc("forecast_matured_total", "Forecasts one full lead ahead whose time has come.", "series"),
 		covered:  desc("forecast_covered_total", "Those of them whose .9 quantile was not exceeded.", "series"),
 		errors:   desc("forecast_absolute_error_total", "Sum of the absolute errors of their medians, in units of the metric.", "series"),
@@ -69,7 +70,7 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 
 // Describe sends the descriptions of all that Collect may send.
 func (e *exporter) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.series, e.forecast, e.window, e.due, e.error, e.state, e.skill, e.coverage, e.matured, e.covered, e.errors} {
+	for _, d := range []*prometheus.Desc{e.series, e.forecast, e.window, e.due, e.error, e.state, e.skill, e.coverage, e.peak, e.matured, e.covered, e.errors} {
 		out <- d
 	}
 }
@@ -96,6 +97,7 @@ func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Ti
 	if finite(state.Coverage) {
 		gauge(out, e.coverage, state.Coverage, metric, labels)
 	}
+	gauge(out, e.peak, entry.Bounds.PeakRatio, metric, labels)
 	o := entry.Outlook
 	lead := time.Duration(len(o.Points)) * o.Step
 	ahead := model.Duration(lead).String()

@@ -17,7 +17,7 @@ import (
 // A snapshot is magic, a record for every series and an end: four bytes of length, four of checksum (CRC-32C) and the record. The end has
 // length 0, and the number of records in the place of the checksum.
 const (
-	magic      = "foresail forecasts 1\n"
+	magic      = "foresail forecasts 2\n"
 	recordMost = 16 << 20
 )
 
@@ -115,6 +115,8 @@ func (s *tracked) snap(c *snapshot.Codec) error {
 	c.Uint64(&s.score.Matured)
 	c.Uint64(&s.score.Covered)
 	c.Float(&s.score.AbsError)
+	c.Float(&s.live)
+	s.peaks.Snap(c)
 	return errors.Join(s.grid.Snap(c), s.forecaster.Snap(c))
 }
 
@@ -208,8 +210,8 @@ func resume(metrics map[string]*metric, record []byte) bool {
 	if err != nil || s.snap(c) != nil || c.End() != nil {
 		return false
 	}
-	o := s.forecaster.Outlook()
-	s.outlook, s.held = &o, true
+	s.outlook, s.bounds = s.outlookToServe()
+	s.held = true
 	m.series[key], m.index = s, nil
 	if m.filling == nil {
 		m.filling = map[series.Key][]series.Sample{}

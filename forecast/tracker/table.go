@@ -27,6 +27,8 @@ type Entry struct {
 	Key series.Key
 	// Outlook is the newest forecast; never nil. It has no points until the first grid step of the series has closed.
 	Outlook *forecast.Outlook
+	// Bounds tell how the outlook differs from what the models said.
+	Bounds Bounds
 	// Last is the newest live sample; the zero Sample for a series known from its history only.
 	Last series.Sample
 	// MaxAge is the rule's: the age up to which Last counts as live.

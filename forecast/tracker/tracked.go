@@ -7,6 +7,7 @@ import (
 
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/grid"
+	"github.com/foresail/foresail/forecast/peak"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -16,8 +17,11 @@ type tracked struct {
 	name       string // key's, to sort by.
 	grid       *grid.Grid
 	forecaster *forecast.Forecaster
+	peaks      *peak.Profile
 	refits     *refits
 	outlook    *forecast.Outlook // Replaced, never changed: tables share it.
+	bounds     Bounds            // Of the outlook.
+	live       float64           // The sample that closed the newest step; NaN before.
 	newest     time.Time         // Of any sample.
 	last       series.Sample     // Of the live ones.
 	seen       time.Time         // When it was last there, be it in the past.
@@ -41,8 +45,9 @@ func newTracked(key series.Key, spec Spec, r *refits) (*tracked, error) {
 	o := f.Outlook()
 	config := f.Config()
 	return &tracked{
-		key: key, name: name, grid: grid.New(config.Step), forecaster: f, refits: r, outlook: &o,
-		pending: make([]Due, config.LeadSteps()),
+		key: key, name: name, grid: grid.New(config.Step), forecaster: f, refits: r, outlook: &o, bounds: Bounds{PeakRatio: 1},
+		peaks:   peak.New(config.LeadSteps(), int(config.Seasons[0]/config.Step), o.Levels),
+		pending: make([]Due, config.LeadSteps()), live: math.NaN(),
 	}, nil
 }
 
@@ -52,10 +57,14 @@ func (s *tracked) feed(sample series.Sample, issue bool) error {
 	if err != nil {
 		return err
 	}
-	if sample.Time.After(s.newest) {
+	fresh := sample.Time.After(s.newest)
+	if fresh {
 		s.newest = sample.Time
 	}
 	if !ok {
+		if fresh {
+			s.peaks.See(sample.Value)
+		}
 		return nil
 	}
 	if s.forecaster.RefitDue() {
@@ -64,6 +73,9 @@ func (s *tracked) feed(sample series.Sample, issue bool) error {
 	if err := s.forecaster.Step(closed); err != nil {
 		return err
 	}
+	s.peaks.Close(s.forecaster.History(), closed.Value)
+	s.peaks.See(sample.Value)
+	s.live = sample.Value
 	s.values++
 	if issue {
 		s.mature(closed)
@@ -89,8 +101,8 @@ func (s *tracked) mature(closed series.Sample) {
 }
 
 func (s *tracked) issue() {
-	o := s.forecaster.Outlook()
-	s.outlook = &o
+	s.outlook, s.bounds = s.outlookToServe()
+	o := s.outlook
 	lead := time.Duration(len(o.Points)) * o.Step
 	median, err := o.Point(lead, .5)
 	if err != nil {

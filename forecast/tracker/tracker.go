@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/clamp"
 	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -38,6 +39,8 @@ type Spec struct {
 	MaxSeries int
 	// AbsentZero has a series be 0 where a query that was answered does not have it; else nothing is known of it then.
 	AbsentZero bool
+	// Quantile is the one whose clamping is counted. Default .9.
+	Quantile float64
 	// Source tells one query from another, so that nothing learnt of one is resumed for another; see Load.
 	Source string
 }
@@ -52,6 +55,9 @@ func (s *Spec) complete() error {
 	}
 	if s.MaxSeries == 0 {
 		s.MaxSeries = 1000
+	}
+	if s.Quantile == 0 {
+		s.Quantile = .9
 	}
 	if s.MaxAge < 0 || s.History < 0 || s.MaxSeries < 0 {
 		return fmt.Errorf("cannot track %s: negative limit", s.Metric)
@@ -76,6 +82,7 @@ type Tracker struct {
 	log      *slog.Logger
 	rejected *prometheus.CounterVec
 	refits   *refits
+	clamped  *prometheus.CounterVec
 	specs    sync.Mutex // Of changes of the specs; taken first.
 	metrics  atomic.Pointer[map[string]*metric]
 	publish  sync.Mutex // Of table and metrics; taken last.
@@ -84,13 +91,13 @@ type Tracker struct {
 
 // New returns a tracker of the specs and registers its metrics, and those of every series, as foresail_forecast....
 func New(o Options, specs ...Spec) (*Tracker, error) {
-	t := &Tracker{log: o.Logger, rejected: newRejected(), refits: newRefits(o.Now)}
+	t := &Tracker{log: o.Logger, rejected: newRejected(), refits: newRefits(o.Now), clamped: newClamped()}
 	t.metrics.Store(&map[string]*metric{})
 	t.table.Store(&Table{})
 	if err := t.Apply(specs); err != nil {
 		return nil, err
 	}
-	for _, c := range []prometheus.Collector{t.rejected, t.refits.seconds, newExporter(t.Table, o.Now)} {
+	for _, c := range []prometheus.Collector{t.rejected, t.clamped, t.refits.seconds, newExporter(t.Table, o.Now)} {
 		if err := o.Registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("cannot register the metrics of forecasts: %w", err)
 		}
@@ -108,7 +115,7 @@ func (t *Tracker) Apply(specs []Spec) error {
 			problems = append(problems, fmt.Errorf("cannot track %s: two specs of that name", s.Metric))
 		}
 		problems = append(problems, s.complete())
-		next[s.Metric] = &metric{spec: s, refits: t.refits, series: map[series.Key]*tracked{}}
+		next[s.Metric] = t.newMetric(s)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
@@ -134,7 +141,7 @@ func (t *Tracker) Track(s Spec) error {
 	defer t.specs.Unlock()
 	next := maps.Clone(*t.metrics.Load())
 	if old := next[s.Metric]; old == nil || !old.takes(s) {
-		next[s.Metric] = &metric{spec: s, refits: t.refits, series: map[series.Key]*tracked{}}
+		next[s.Metric] = t.newMetric(s)
 		t.swap(next)
 	}
 	return nil
@@ -159,6 +166,11 @@ func (t *Tracker) swap(next map[string]*metric) {
 		table.metrics[name] = rows{}
 		if now[name] == m {
 			table.metrics[name] = before.metrics[name]
+		}
+	}
+	for name := range now {
+		if next[name] == nil {
+			t.clamped.DeletePartialMatch(prometheus.Labels{"metric": name})
 		}
 	}
 	t.metrics.Store(&next)
@@ -218,6 +230,7 @@ type metric struct {
 	sync.Mutex
 	spec    Spec
 	refits  *refits
+	clamped *prometheus.CounterVec
 	series  map[series.Key]*tracked
 	order   []*tracked                     // By key.
 	index   map[series.Key]int             // Into order; nil when to be rebuilt. Shared with published rows.
@@ -226,6 +239,13 @@ type metric struct {
 	round   int // Of observations.
 	// resuming tells that series were loaded and the past since is not known yet; live samples of those wait in filling.
 	resuming bool
+}
+
+func (t *Tracker) newMetric(s Spec) *metric {
+	for _, kind := range clamp.Kinds() {
+		t.clamped.WithLabelValues(s.Metric, string(kind))
+	}
+	return &metric{spec: s, refits: t.refits, clamped: t.clamped, series: map[series.Key]*tracked{}}
 }
 
 // takes adopts a changed spec if what the series have learnt is still good.
@@ -280,8 +300,12 @@ func (m *metric) feed(s *tracked, p series.Point) error {
 		m.filling[p.Key] = append(m.filling[p.Key], p.Sample)
 	}
 	if !s.held {
+		before := s.outlook
 		if err := s.feed(p.Sample, true); err != nil {
 			return err
+		}
+		if s.outlook != before {
+			m.countClamped(s.bounds)
 		}
 	}
 	if p.Time.After(s.last.Time) {
@@ -312,7 +336,9 @@ func (m *metric) rows() rows {
 	}
 	entries := make([]Entry, len(m.order))
 	for i, s := range m.order {
-		entries[i] = Entry{Key: s.key, Outlook: s.outlook, Last: s.last, MaxAge: m.spec.MaxAge, Disabled: m.spec.Disabled, Due: s.due, Score: s.score}
+		entries[i] = Entry{
+			Key: s.key, Outlook: s.outlook, Bounds: s.bounds, Last: s.last, MaxAge: m.spec.MaxAge, Disabled: m.spec.Disabled, Due: s.due, Score: s.score,
+		}
 	}
 	return rows{entries: entries, index: m.index}
 }

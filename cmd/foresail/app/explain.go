@@ -21,6 +21,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/clamp"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -282,7 +283,10 @@ func (a *App) forecastOf(w *walk, key series.Key) *inspect.Forecast {
 		return told
 	}
 	o, state := entry.Outlook, entry.State(time.Now())
-	told.State = string(state.Reason)
+	told.State, told.PeakRatio = string(state.Reason), entry.Bounds.PeakRatio
+	if b := entry.Bounds; b.By != clamp.None {
+		told.Clamp = &inspect.Clamp{By: string(b.By), Limit: b.Limit, From: b.From}
+	}
 	if !state.ReadyAt.IsZero() {
 		told.ReadyAt = &state.ReadyAt
 	}

@@ -28,7 +28,7 @@ func target(
 	return learning.Target{
 		Spec: tracker.Spec{
 			Metric: metric, Forecast: f.Config, MaxAge: maxAge, History: f.History, AbsentZero: f.Absent == rules.AbsentZero,
-			Disabled: f.Disabled, Source: backend + "\n" + query,
+			Disabled: f.Disabled, Quantile: f.Quantile, Source: backend + "\n" + query,
 		},
 		Query: query, Backend: backend, Past: backends[backend],
 	}

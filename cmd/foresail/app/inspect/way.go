@@ -67,8 +67,26 @@ type Forecast struct {
 	Skill *float64 `json:"skill,omitempty"`
 	// Coverage is the share of window maxima that were not above their quantile .9, likewise.
 	Coverage *float64 `json:"coverage,omitempty"`
+	// Clamp is nil where nothing was lowered.
+	Clamp *Clamp `json:"clamp,omitempty"`
+	// PeakRatio is what the largest sample of a window usually is a multiple of: its largest mean of a step; at least 1.
+	PeakRatio float64 `json:"peakRatio,omitempty"`
 	// Path is nil where there is no outlook yet.
 	Path *Path `json:"path,omitempty"`
+}
+
+// Clamp is what lowered a forecast.
+type Clamp struct {
+	// By is range or growth, Limit what it leaves of higher quantiles, before peaks, and From the lowest that it lowered.
+	By    string  `json:"by"`
+	Limit float64 `json:"limit"`
+	From  float64 `json:"fromQuantile"`
+}
+
+// clamps tell why a limit is one.
+var clamps = map[string]string{
+	"range":  "twice what the load was in 28 days but for one step in a thousand, or a season ago",
+	"growth": "twice as fast a rise as in 28 days but for one step in a thousand, or a season ago",
 }
 
 // Path is an outlook, one lead ahead.
@@ -163,6 +181,12 @@ func (v *Value) say(say func(format string, args ...any), resource string) {
 	if p := f.Path; p != nil {
 		say("    ahead  %.6g in %s, and between %.6g and %.6g in four cases of five, as of %s", p.Median, p.Lead, p.Low, p.High, p.Issued.Format(time.RFC3339))
 		say("    most   %.6g until then at quantile %g", p.Most, p.Quantile)
+		if f.PeakRatio > 1 {
+			say("    peaks  usually %.3g times the mean of a step; most tells of them", f.PeakRatio)
+		}
+	}
+	if c := f.Clamp; c != nil {
+		say("    clamp  %s: from quantile %g on at most %.6g before peaks, %s", c.By, c.From, c.Limit, clamps[c.By])
 	}
 	skill := ""
 	if f.Skill != nil {
