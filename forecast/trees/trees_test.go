@@ -1,6 +1,8 @@
 package trees
 
 import (
+	_ "embed"
+	"encoding/json"
 	"math"
 	"slices"
 	"testing"
@@ -8,13 +10,15 @@ import (
 
 // loads returns rows of four features in 0 to 31 and targets that depend on them, with noise, from a linear congruential generator
 // that is easily written down in another language.
-func loads() (x, y []float32) {
+func loads() (x, y []float32) { return rows(600) }
+
+func rows(n int) (x, y []float32) {
 	state := uint64(42)
 	next := func() float64 {
 		state = state*6364136223846793005 + 1442695040888963407
 		return float64(state >> 33 % 32)
 	}
-	for range 600 {
+	for range n {
 		a, b, c, d := next(), next(), next(), next()
 		noise := next() + next() - 31
 		target := .1 * b
@@ -178,38 +182,45 @@ func TestFitAgainstEverySplit(t *testing.T) {
 	}
 }
 
-// What LightGBM 4.7.0 (Python 3.11, numpy 2.4) fits to the same rows, with num_leaves 15 or 8, max_depth -1 or 3, learning_rate .2,
-// min_data_in_leaf 20, min_sum_hessian_in_leaf 0, max_bin 64, min_data_in_bin 1, 30 rounds; objective regression_l1, and quantile
-// with alpha .9: the mean pinball loss on the rows, and its forecasts for the first twelve.
+// lightGBM is what LightGBM 4.7.0 fits to the same rows, and says of 200 further ones; testdata/oracle.py is the recipe.
+//
+//go:embed testdata/oracle.json
+var lightGBM []byte
+
 func TestFitAgainstLightGBM(t *testing.T) {
-	x, y := loads()
-	data := NewData(x, 4)
-	for _, c := range []struct {
-		options Options
-		loss    float64
-		first   []float64
-	}{
-		{
-			Options{Tau: .5, Trees: 30, Leaves: 15, Rate: .2, MinLeaf: 20, Columns: 1}, 1.95614,
-			[]float64{17.05885, 19.08102, 4.02054, .92859, 25.39314, -1.30439, 8.25624, 12.34735, 5.25549, 14.85288, 1.05916, -3.33197},
-		},
-		{
-			Options{Tau: .9, Trees: 30, Leaves: 8, Depth: 3, Rate: .2, MinLeaf: 20, Columns: 1}, .914754,
-			[]float64{19.55662, 31.19196, 14.4209, 13.19984, 27.82215, 8.49503, 20.51897, 14.79925, 15.87288, 20.16772, 8.56, 10.7478},
-		},
-	} {
-		m := data.Fit(y, c.options)
-		if loss := meanLoss(m, x, y, 4, c.options.Tau); math.Abs(loss-c.loss) > .018*c.loss {
-			t.Errorf("loss %.5f, of LightGBM %.5f", loss, c.loss)
-		}
+	var oracle []struct {
+		Tau           float64
+		Leaves, Depth int
+		Loss, Later   float64 // Mean pinball loss on the rows, and on the further ones.
+		Said          []float64
+	}
+	if err := json.Unmarshal(lightGBM, &oracle); err != nil {
+		t.Fatal(err)
+	}
+	if len(oracle) != 3 {
+		t.Errorf("%d models", len(oracle))
+	}
+	const learnt = 600
+	x, y := rows(800)
+	data := NewData(x[:4*learnt], 4)
+	later, came := x[4*learnt:], y[learnt:]
+	for _, want := range oracle {
+		m := data.Fit(y, Options{Tau: want.Tau, Trees: 30, Leaves: want.Leaves, Depth: want.Depth, Rate: .2, MinLeaf: 20, Columns: 1})
+		fitted, ahead := meanLoss(m, x, y[:learnt], 4, want.Tau), meanLoss(m, later, came, 4, want.Tau)
 		away := 0.
-		for i, want := range c.first {
-			away += math.Abs(m.Predict(x[i*4:i*4+4])-want) / float64(len(c.first))
+		for i, v := range want.Said {
+			away += math.Abs(m.Predict(later[i*4:i*4+4])-v) / float64(len(want.Said))
 		}
-		if away > .8 { // Of targets that spread by 9.
-			t.Errorf("forecasts are %.3f away from those of LightGBM on average", away)
+		t.Logf("tau %v: loss %.4f and %.4f later, of LightGBM %.4f and %.4f; %.3f away", want.Tau, fitted, ahead, want.Loss, want.Later, away)
+		if math.Abs(fitted-want.Loss) > .018*want.Loss {
+			t.Errorf("tau %v: loss %.4f, of LightGBM %.4f", want.Tau, fitted, want.Loss)
 		}
-		t.Logf("tau %v: loss %.5f, of LightGBM %.5f; %.3f away", c.options.Tau, meanLoss(m, x, y, 4, c.options.Tau), c.loss, away)
+		if ahead > 1.03*want.Later {
+			t.Errorf("tau %v: loss %.4f on further rows, of LightGBM %.4f", want.Tau, ahead, want.Later)
+		}
+		if away > .8 || len(want.Said) != len(came) { // Of targets that spread by 9.
+			t.Errorf("tau %v: forecasts are %.3f away from those of LightGBM on average", want.Tau, away)
+		}
 	}
 }
 
