@@ -117,10 +117,8 @@ func (c *calibration) fill(h *past.History, path []float64, paths [][]float64, p
 	for k, v := range path {
 		top = max(top, v)
 		point, window := points[k*n:(k+1)*n], windows[k*n:(k+1)*n]
-		for i := range levels {
-			point[i] = c.quantile(h, c.points, k, v, i)
-			window[i] = c.quantile(h, c.windows, k, top, i)
-		}
+		c.spread(h, c.points, k, v, point)
+		c.spread(h, c.windows, k, top, window)
 		point[mid] = v
 		window[mid] = max(window[mid], top)
 		order(point)
@@ -147,10 +145,13 @@ func order(quantiles []float64) {
 	}
 }
 
-// quantile returns the quantile levels[i] of what comes of forecast v at lead k+1: away from it by as much as the
-// anchors' are from theirs, on the root scale.
-func (c *calibration) quantile(h *past.History, targets []*target, k int, v float64, i int) float64 {
+// spread writes the quantiles of what comes of forecast v at lead k+1: away from it by as much as the anchors' are from theirs,
+// on the root scale.
+func (c *calibration) spread(h *past.History, targets []*target, k int, v float64, quantiles []float64) {
 	at := c.between[k]
-	from, to := targets[at.from].offsets[i], targets[at.to].offsets[i]
-	return h.Clamp(past.Square(past.Root(v) + from + at.share*(to-from)))
+	root := past.Root(v)
+	to := &targets[at.to].offsets
+	for i, from := range targets[at.from].offsets {
+		quantiles[i] = h.Clamp(past.Square(root + from + at.share*(to[i]-from)))
+	}
 }

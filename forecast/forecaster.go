@@ -156,8 +156,9 @@ func (f *Forecaster) advance(slot int64, v float64) {
 
 // forecasts gathers the models' forecasts of one lead.
 func (f *Forecaster) forecasts(at, lead int) []float64 {
+	from := at*len(f.models)*f.shape.lead + lead - 1
 	for i := range f.column {
-		f.column[i] = f.path(at, i)[lead-1]
+		f.column[i] = f.said[from+i*f.shape.lead]
 	}
 	return f.column
 }

@@ -25,27 +25,29 @@ func newMixture(models int, tau float64, memory int) *mixture {
 // mix returns the weighted mean of the forecasts that are not NaN; NaN if all are. The weight of model i is
 // max(regret_i, 0) * eta_i with 1/eta_i = bound + sum of squared regrets, and the same for all while no regret is positive.
 func (m *mixture) mix(forecasts []float64) float64 {
-	total, weighted, awake, plain := 0., 0., 0, 0.
+	total, weighted := 0., 0.
 	for i, v := range forecasts {
-		if math.IsNaN(v) {
-			continue
-		}
-		awake++
-		plain += (v - plain) / float64(awake)
-		if squares := m.bound + m.square[i]; m.regret[i] > 0 && squares > 0 { // Squares of the tiniest are 0.
+		squares := m.bound + m.square[i]
+		if m.regret[i] > 0 && squares > 0 && !math.IsNaN(v) { // Squares of the tiniest are 0.
 			w := m.regret[i] / squares
 			total += w
 			weighted += (v - weighted) * (w / total)
 		}
 	}
-	switch {
-	case awake == 0:
-		return math.NaN()
-	case total > 0:
+	if total > 0 {
 		return weighted
-	default:
-		return plain
 	}
+	awake, plain := 0., math.NaN()
+	for _, v := range forecasts {
+		if math.IsNaN(v) {
+			continue
+		}
+		if awake++; awake == 1 {
+			plain = v
+		}
+		plain += (v - plain) / awake
+	}
+	return plain
 }
 
 // learn takes what came of the forecasts that were mixed to mixed. None of it may be NaN but forecasts.
@@ -57,7 +59,7 @@ func (m *mixture) learn(forecasts []float64, mixed, came float64) {
 	case mixed < came:
 		slope = -m.tau
 	}
-	m.bound *= m.fade
+	largest := 0.
 	for i, v := range forecasts {
 		if math.IsNaN(v) {
 			continue
@@ -65,6 +67,9 @@ func (m *mixture) learn(forecasts []float64, mixed, came float64) {
 		r := slope * (mixed - v) // What model i would have spared.
 		m.regret[i] = m.fade*m.regret[i] + r
 		m.square[i] = m.fade*m.square[i] + r*r
-		m.bound = max(m.bound, boundShare*r*r)
+		if r*r > largest {
+			largest = r * r
+		}
 	}
+	m.bound = max(m.fade*m.bound, boundShare*largest)
 }

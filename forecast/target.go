@@ -130,9 +130,11 @@ func (t *target) learn(h *past.History, keep bool) {
 		if said.scale[i] <= 0 {
 			continue
 		}
+		x := &said.features[i]
+		products, y := linear.Multiply(x), bounded(e/said.scale[i])
 		for l := range t.regressed {
 			q := &t.regressed[l][i]
-			q.Learn(&said.features[i], bounded(e/said.scale[i]))
+			q.Learn(x, &products, y)
 			if q.Samples() >= t.seasons[0] && (h.Steps()+l)%t.solving() == 0 {
 				q.Solve(penalty)
 			}
@@ -149,15 +151,21 @@ func (t *target) learn(h *past.History, keep bool) {
 // bounded keeps what is regressed within the range of float32 with room for squares.
 func bounded(v float64) float64 { return min(max(v, -1e6), 1e6) }
 
+// of returns what a path says of the target; NaN where it does not.
+func (t *target) of(path []float64) float64 {
+	if t.window {
+		return slices.Max(path[:t.lead])
+	}
+	return path[t.lead-1]
+}
+
 // issue says the quantiles of what follows the newest step of h, by the mixed path and the models'.
 func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 	now := &t.issues[h.Steps()%t.lead]
-	now.location = path[t.lead-1]
-	if t.window {
-		now.location = slices.Max(path[:t.lead])
-	}
+	now.location = t.of(path)
+	apart := t.apart(now.location, paths)
 	for i := range scales {
-		t.describe(h, now, i, paths)
+		t.describe(h, now, i, apart[i])
 	}
 	root := past.Root(now.location)
 	now.size = t.sizes[0].at(h.Local(h.Slot()+int64(t.lead)), t.seasons[0])
@@ -189,8 +197,30 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 	}
 }
 
+// apart returns how far above the location the models are on the mean, and how far below, on each scale.
+func (t *target) apart(location float64, paths [][]float64) (apart [len(scales)][2]float64) {
+	awake := 0.
+	for _, path := range paths {
+		v := t.of(path)
+		if math.IsNaN(v) {
+			continue
+		}
+		awake++
+		for i, scale := range scales {
+			d := scale.to(v) - scale.to(location)
+			apart[i][0] += max(d, 0)
+			apart[i][1] += max(-d, 0)
+		}
+	}
+	for i := range apart {
+		apart[i][0] /= awake
+		apart[i][1] /= awake
+	}
+	return apart
+}
+
 // describe gathers the features of what is said now on scale i, in units of the size of errors expected.
-func (t *target) describe(h *past.History, now *issue, i int, paths [][]float64) {
+func (t *target) describe(h *past.History, now *issue, i int, apart [2]float64) {
 	to := scales[i].to
 	slot := h.Local(h.Slot() + int64(t.lead))
 	size := &t.sizes[i]
@@ -205,21 +235,7 @@ func (t *target) describe(h *past.History, now *issue, i int, paths [][]float64)
 		return
 	}
 	location := to(now.location)
-	awake := 0.
-	for _, path := range paths {
-		v := path[t.lead-1]
-		if t.window {
-			v = slices.Max(path[:t.lead])
-		}
-		if math.IsNaN(v) {
-			continue
-		}
-		awake++
-		d := to(v) - location
-		x[above] += max(d, 0)
-		x[below] += max(-d, 0)
-	}
-	x[above], x[below] = x[above]/awake, x[below]/awake
+	x[above], x[below] = apart[0], apart[1]
 	change := location - to(h.Last())
 	x[rising], x[falling] = max(change, 0), max(-change, 0)
 	x[yesterday] = t.then(h, now, i, t.seasons[0])

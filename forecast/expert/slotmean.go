@@ -6,6 +6,9 @@ import (
 	"github.com/foresail/foresail/forecast/past"
 )
 
+// maxCycles bounds the cycles of a slotMean.
+const maxCycles = 4
+
 // slotMean repeats the mean of what followed one, two, ... seasons ago, re-levelled on the last value: it adds the mean
 // change since the same slots, or multiplies by their ratio. Cycles with a missing step in the two places are left out; it sleeps
 // until there is one.
@@ -21,11 +24,14 @@ func (s slotMean) Path(h *past.History, dst []float64) {
 	if math.IsNaN(now) {
 		now = h.Last()
 	}
+	var starts [maxCycles]float64
+	for c := range s.cycles {
+		starts[c] = h.Back(h.Before(0, (c+1)*s.season))
+	}
 	for i := range dst {
 		then, later, n := 0., 0., 0.
-		for c := 1; c <= s.cycles; c++ {
-			at := h.Before(-i%s.season-1, c*s.season) // A lead beyond the season repeats it.
-			a, b := h.Back(h.Before(0, c*s.season)), h.Back(at)
+		for c, a := range starts[:s.cycles] {
+			b := h.Back(h.Before(-i%s.season-1, (c+1)*s.season)) // A lead beyond the season repeats it.
 			if !math.IsNaN(a) && !math.IsNaN(b) {
 				then, later, n = then+a, later+b, n+1
 			}

@@ -18,7 +18,7 @@ type Quantile struct {
 	memory float64
 	n      float64
 	weight float64
-	a      [Features * (Features + 1) / 2]float32
+	a      Products
 	b      [Features]float32
 	c      [Features]float32
 	prior  [Features]float32
@@ -29,21 +29,33 @@ func NewQuantile(tau, memory float64, prior [Features]float32) Quantile {
 	return Quantile{tau: tau, memory: memory, c: prior, prior: prior}
 }
 
-// Learn takes one sample, in units of its scale; none of it may be NaN.
-func (q *Quantile) Learn(x *[Features]float32, y float64) {
+// Products are those of the features of a sample two by two, the lower triangle by rows.
+type Products [Features * (Features + 1) / 2]float32
+
+// Multiply returns the products of x, which all quantiles of a sample share.
+func Multiply(x *[Features]float32) (p Products) {
+	k := 0
+	for i, v := range x {
+		for _, w := range x[:i+1] {
+			p[k] = v * w
+			k++
+		}
+	}
+	return p
+}
+
+// Learn takes one sample, in units of its scale, with its products; none of it may be NaN.
+func (q *Quantile) Learn(x *[Features]float32, products *Products, y float64) {
 	rho := Forget(q.n, q.memory)
 	q.n++
 	q.weight = rho*q.weight + 1
 	w := 1 / max(math.Abs(y-q.Predict(x)), level)
-	fade, push, k := float32(rho), float32(w*y+2*q.tau-1), 0
-	for i, xi := range x {
-		wx := float32(w) * xi
-		row := q.a[k : k+i+1]
-		for j := range row {
-			row[j] = fade*row[j] + wx*x[j]
-		}
-		q.b[i] = fade*q.b[i] + push*xi
-		k += i + 1
+	fade, push, pull := float32(rho), float32(w*y+2*q.tau-1), float32(w)
+	for k, v := range products {
+		q.a[k] = fade*q.a[k] + pull*v
+	}
+	for i, v := range x {
+		q.b[i] = fade*q.b[i] + push*v
 	}
 }
 
@@ -72,11 +84,12 @@ func (q *Quantile) Solve(penalty float64) {
 
 // Predict returns the quantile in units of the sample's scale.
 func (q *Quantile) Predict(x *[Features]float32) float64 {
-	sum := float32(0)
-	for i, c := range q.c {
-		sum += c * x[i]
+	odd, even := float32(0), q.c[0]*x[0] // Neither waits for the other.
+	for i := 1; i < Features-1; i += 2 {
+		odd += q.c[i] * x[i]
+		even += q.c[i+1] * x[i+1]
 	}
-	return float64(sum)
+	return float64(odd + even)
 }
 
 // Samples returns the number of samples learnt.

@@ -31,7 +31,8 @@ func TestQuantileAgainstBatch(t *testing.T) {
 	for n := range 200 {
 		x, y := noisy(random)
 		all = append(all, sample{x, y, 1 / max(math.Abs(y-q.Predict(&x)), .5)})
-		q.Learn(&x, y)
+		products := Multiply(&x)
+		q.Learn(&x, &products, y)
 		if n%20 != 19 {
 			continue
 		}
@@ -73,7 +74,8 @@ func TestQuantileAgainstMajorisation(t *testing.T) {
 	xs, ys := make([][Features]float32, n), make([]float64, n)
 	for i := range xs {
 		xs[i], ys[i] = noisy(random)
-		q.Learn(&xs[i], ys[i])
+		products := Multiply(&xs[i])
+		q.Learn(&xs[i], &products, ys[i])
 		if i%10 == 0 {
 			q.Solve(1)
 		}

@@ -33,21 +33,25 @@ func (r *Ridge) Learn(x []float32, weight float64, targets []float64) {
 	rho := Forget(r.n, r.memory)
 	r.n++
 	r.weight = rho*r.weight + 1
+	var wide [MaxFeatures]float64
+	all := wide[:len(x)]
+	for i, v := range x {
+		all[i] = float64(v)
+	}
 	k := 0
-	for i, xi := range x {
-		w := weight * float64(xi)
-		row := r.a[k : k+i+1]
-		for j := range row {
-			row[j] = rho*row[j] + w*float64(x[j])
-		}
+	for i, v := range all {
+		update(r.a[k:k+i+1], rho, weight*v, all)
 		k += i + 1
 	}
 	for t, y := range targets {
-		row := r.b[t*r.features : (t+1)*r.features]
-		w := weight * y
-		for i, xi := range x {
-			row[i] = rho*row[i] + w*float64(xi)
-		}
+		update(r.b[t*r.features:(t+1)*r.features], rho, weight*y, all)
+	}
+}
+
+// update fades dst by rho and adds w times x, as far as dst goes.
+func update(dst []float64, rho, w float64, x []float64) {
+	for i, v := range x[:len(dst)] {
+		dst[i] = rho*dst[i] + w*v
 	}
 }
 
@@ -88,29 +92,29 @@ func Forget(n, memory float64) float64 { return 1 - 1/min(memory, n/2+1) }
 // negligible is the share of a diagonal element that counts as nothing left of it: its feature repeats the others.
 const negligible = 1e-10
 
-// Factor replaces a, the lower triangle by rows of a symmetric positive matrix, by its Cholesky factor. A feature that the ones
-// before it explain wholly, or that is always zero, gets an infinite pivot: its coefficient comes out as 0.
+// Factor replaces a, the lower triangle by rows of a symmetric positive matrix, by its Cholesky factor, with the inverses of the
+// pivots in their place. A feature that the ones before it explain wholly, or that is always zero, has 0 there: its coefficient
+// comes out as 0.
 func Factor(a []float64, n int) {
 	for i := range n {
 		row := a[i*(i+1)/2 : i*(i+1)/2+i+1]
 		for j := range i {
 			other := a[j*(j+1)/2 : j*(j+1)/2+j+1]
 			sum := row[j]
-			for k := range j {
-				sum -= row[k] * other[k]
+			for k, v := range row[:j] {
+				sum -= v * other[k]
 			}
-			row[j] = sum / other[j]
+			row[j] = sum * other[j]
 		}
 		whole := row[i]
 		left := whole
 		for _, v := range row[:i] {
 			left -= v * v
 		}
-		if !(left > negligible*whole) {
-			row[i] = math.Inf(1)
-			continue
+		row[i] = 0
+		if left > negligible*whole {
+			row[i] = 1 / math.Sqrt(left)
 		}
-		row[i] = math.Sqrt(left)
 	}
 }
 
@@ -118,18 +122,19 @@ func Factor(a []float64, n int) {
 func Substitute(a, b []float64) {
 	n := len(b)
 	for i := range n {
-		row := a[i*(i+1)/2:]
+		row := a[i*(i+1)/2 : i*(i+1)/2+i+1]
 		sum := b[i]
 		for j, v := range b[:i] {
 			sum -= row[j] * v
 		}
-		b[i] = sum / row[i]
+		b[i] = sum * row[i]
 	}
 	for i := n - 1; i >= 0; i-- {
-		b[i] /= a[i*(i+3)/2]
-		row := a[i*(i+1)/2:]
-		for j := range i {
-			b[j] -= row[j] * b[i]
+		row := a[i*(i+1)/2 : i*(i+1)/2+i+1]
+		v := b[i] * row[i]
+		b[i] = v
+		for j, w := range row[:i] {
+			b[j] -= w * v
 		}
 	}
 }

@@ -16,9 +16,10 @@ const rangeBlocks = 28
 type History struct {
 	roots    []float32 // Ring.
 	exact    []float64 // Ring of the newest.
-	next     int
-	steps    int // Since the first value, the missing ones included.
-	count    int // Values seen, the missing ones not included.
+	next     int       // Of roots.
+	newest   int       // Of exact.
+	steps    int       // Since the first value, the missing ones included.
+	count    int       // Values seen, the missing ones not included.
 	slot     int64
 	last     float64
 	gap      int // Newest steps that are missing.
@@ -64,7 +65,8 @@ func (h *History) Push(slot int64, v float64) {
 	}
 	h.slot = slot
 	h.roots[h.next] = float32(Root(v))
-	h.exact[h.steps%len(h.exact)] = v
+	h.newest = h.steps % len(h.exact)
+	h.exact[h.newest] = v
 	h.next = (h.next + 1) % len(h.roots)
 	h.steps++
 	h.gap++
@@ -113,7 +115,11 @@ func (h *History) Before(ago, steps int) int {
 // Back returns the value i steps before the newest, which is Back(0); NaN where it is missing or no longer remembered.
 func (h *History) Back(i int) float64 {
 	if i >= 0 && i < min(h.steps, len(h.exact)) {
-		return h.exact[(h.steps-1-i)%len(h.exact)]
+		at := h.newest - i
+		if at < 0 {
+			at += len(h.exact)
+		}
+		return h.exact[at]
 	}
 	return Square(h.Root(i))
 }
@@ -182,11 +188,24 @@ func (h *History) Gap() int { return h.gap }
 
 // Clamp bounds a forecast to what the remembered values make plausible: twice the largest, and not below 0 unless there were
 // negative values, then not below twice the smallest. NaN stays NaN.
-func (h *History) Clamp(v float64) float64 { return min(max(v, 2*h.min), 2*h.max) }
+func (h *History) Clamp(v float64) float64 {
+	switch low, high := 2*h.min, 2*h.max; {
+	case v <= low:
+		return low
+	case v > high:
+		return high
+	}
+	return v
+}
 
 // Root is the signed square root: the scale on which errors of most loads are about equally large at all levels
 // (Anscombe's, extended to negative values).
-func Root(v float64) float64 { return math.Copysign(math.Sqrt(math.Abs(v)), v) }
+func Root(v float64) float64 {
+	if v < 0 {
+		return -math.Sqrt(-v)
+	}
+	return math.Sqrt(v)
+}
 
 // Square is the inverse of Root.
-func Square(v float64) float64 { return math.Copysign(v*v, v) }
+func Square(v float64) float64 { return v * math.Abs(v) }

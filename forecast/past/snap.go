@@ -22,6 +22,7 @@ func (h *History) Snap(c *snapshot.Codec) {
 	c.Float(&h.max)
 	if c.Reading() && c.Check(h.slot >= 0 && h.slot < 1<<61 && h.count <= h.steps && h.steps < 1<<53) {
 		h.next = h.steps % len(h.roots)
+		h.newest = (h.steps + len(h.exact) - 1) % len(h.exact)
 		h.look()
 	}
 }

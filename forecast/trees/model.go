@@ -24,13 +24,13 @@ func (m *Model) Predict(x []float32) float64 {
 	sum := float64(m.base)
 	for _, root := range m.roots {
 		tree := m.nodes[root:]
-		n := &tree[0]
+		n := tree[0]
 		for n.feature != leaf {
-			if float64(x[n.feature]) <= n.value.Value() {
-				n = &tree[n.left]
-			} else {
-				n = &tree[n.left+1]
+			right := uint8(0) // Added rather than branched on: which way a row goes cannot be predicted.
+			if float64(x[n.feature]) > n.value.Value() {
+				right = 1
 			}
+			n = tree[n.left+right]
 		}
 		sum += n.value.Value()
 	}
