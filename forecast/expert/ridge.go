@@ -38,7 +38,7 @@ type ridge struct {
 }
 
 func newRidge(lead int, seasons []int, profiles []*Profile, hw *HoltWinters) *ridge {
-	r := &ridge{anchors: Anchors(lead, ridgeAnchors), seasons: seasons, profiles: profiles, hw: hw, every: max(seasons[0]/24, 6)}
+	r := &ridge{anchors: Anchors(lead, ridgeAnchors), seasons: seasons, profiles: profiles, hw: hw, every: max(seasons[0]/12, 6)}
 	n := lags - 1 + len(ridgeLevels) + 1 + len(seasons)*(len(r.anchors)+1) + 2*len(r.anchors)
 	r.model = linear.NewRidge(n, len(r.anchors), float64(max(7*seasons[0], seasons[len(seasons)-1], 20*n)))
 	r.start = max(seasons[0]/2, 2*lags)
