@@ -72,7 +72,8 @@ func TestAgainstOthers(t *testing.T) {
 		}
 		q := NewQuantile(tau, 1e9, [Features]float32{})
 		for i := range xs {
-			q.Learn(&xs[i], ys[i])
+			products := Multiply(&xs[i])
+			q.Learn(&xs[i], &products, ys[i])
 			if i%10 == 0 {
 				q.Solve(1)
 			}
