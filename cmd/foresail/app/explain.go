@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -21,12 +20,15 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
 	"github.com/foresail/foresail/forecast"
-	"github.com/foresail/foresail/forecast/clamp"
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// mostExplained is how many series of one metric are told.
-const mostExplained = 50
+const (
+	// mostExplained is how many series of one metric are told.
+	mostExplained = 50
+	// mostPatterns is how many of them have their patterns told, which take some milliseconds to find.
+	mostPatterns = 10
+)
 
 // explain answers GET /api/v1alpha/explain?metric=NAME&namespace=NS&selector=SELECTOR by the ways of that read. It reads
 // as an autoscaler does, with the same limits and counters, and so asks a backend only where nothing keeps the query.
@@ -261,7 +263,7 @@ func (a *App) values(w *walk, r *standing.Result, told map[string]string, err er
 		}
 		v := inspect.Value{Series: p.Key.String(), Value: fmt.Sprint(p.Value), Object: name, Told: served}
 		if w.subject != "" && len(w.Values) < mostExplained {
-			v.Forecast = a.forecastOf(w, p.Key)
+			v.Forecast = a.forecastOf(w, p.Key, len(w.Values) < mostPatterns)
 		}
 		add(v)
 	}
@@ -272,42 +274,22 @@ func (a *App) values(w *walk, r *standing.Result, told map[string]string, err er
 	}
 }
 
-// forecastOf tells what is known of a series' future.
-func (a *App) forecastOf(w *walk, key series.Key) *inspect.Forecast {
+// forecastOf tells what is known of a series' future, and with patterns of its past.
+func (a *App) forecastOf(w *walk, key series.Key, withPatterns bool) *inspect.Forecast {
 	if w.short == nil {
 		key = learning.Keyed(key)
 	}
-	told := &inspect.Forecast{Metric: w.ahead, State: string(forecast.WarmingUp)}
 	entry, found := a.tracker.Table().Get(w.subject, key)
 	if !found {
-		return told
+		return &inspect.Forecast{Metric: w.ahead, State: string(forecast.WarmingUp)}
 	}
-	o, state := entry.Outlook, entry.State(time.Now())
-	told.State, told.PeakRatio = string(state.Reason), entry.Bounds.PeakRatio
-	if b := entry.Bounds; b.By != clamp.None {
-		told.Clamp = &inspect.Clamp{By: string(b.By), Limit: b.Limit, From: b.From}
-	}
-	if !state.ReadyAt.IsZero() {
-		told.ReadyAt = &state.ReadyAt
-	}
-	if !math.IsNaN(state.Skill) {
-		told.Skill = &state.Skill
-	}
-	if !math.IsNaN(state.Coverage) {
-		told.Coverage = &state.Coverage
-	}
-	path := inspect.Path{Issued: o.Issued, Lead: w.point.Lead.String(), Quantile: w.point.Quantile}
-	for _, q := range []struct {
-		of  func(time.Duration, float64) (float64, error)
-		at  float64
-		out *float64
-	}{{o.Point, .1, &path.Low}, {o.Point, .5, &path.Median}, {o.Point, .9, &path.High}, {o.Window, path.Quantile, &path.Most}} {
-		var err error
-		if *q.out, err = q.of(w.point.Lead, q.at); err != nil || math.IsNaN(*q.out) || math.IsInf(*q.out, 0) {
-			return told // there is no outlook of that lead
+	told := inspect.ForecastOf(&entry, time.Now(), w.point)
+	told.Metric = w.ahead
+	if withPatterns {
+		if found, err := a.tracker.Patterns(w.subject, key); err == nil && found.Mean != nil { // an odd step has none
+			told.Patterns = &found
 		}
 	}
-	told.Path = &path
 	return told
 }
 

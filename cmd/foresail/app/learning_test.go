@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/foresail/foresail/cmd/foresail/app/inspect"
 )
 
 // daily is a Prometheus whose pod has a load that repeats every day: 100 and up to 80 more or less. It can be away.
@@ -127,6 +129,22 @@ func TestForecastsOfRules(t *testing.T) {
 	}
 	if got := told(); math.Abs(got-most) > 5 {
 		t.Errorf("forecast %v, want %v: the largest load of the next half hour", got, most)
+	}
+
+	// What it is like is told too: the day is all there is in it, from the beginning on.
+	answered := httptest.NewRecorder()
+	a.explain(answered, httptest.NewRequest(http.MethodGet, "/api/v1alpha/explain?metric=http_requests_per_second&namespace=shop", nil))
+	var explained inspect.Answer
+	if err := json.Unmarshal(answered.Body.Bytes(), &explained); err != nil || len(explained.Ways) != 2 || len(explained.Ways[1].Values) != 1 {
+		t.Fatalf("%v: %s", err, answered.Body)
+	}
+	f := explained.Ways[1].Values[0].Forecast // of pods; the other is of the namespace
+	if f == nil || f.Patterns == nil || f.Patterns.Daily == nil || *f.Patterns.Daily < .99 || math.Abs(*f.Patterns.Mean-100) > 2 || f.Clamp != nil {
+		t.Errorf("explained as %s", answered.Body)
+	}
+	var text strings.Builder
+	if err := explained.Ways[1].Write(&text); err != nil || !strings.Contains(text.String(), "\n               - daily cycle: strong (1.00); weekly cycle: ") {
+		t.Errorf("%v:\n%s", err, &text)
 	}
 
 	// A reload while the backend is away keeps what is served and what was learnt.
