@@ -78,6 +78,19 @@ TRACES ?= bench/traces
 bench-forecast: ## Accuracy of the forecast, trace by trace; exits 1 where a figure is missed. TRACES=DIR for other traces.
 	go run ./bench/accuracy -check -traces $(TRACES)
 
+PEERS ?= lightgbm,mstl,autoets
+PEERS_ENV := .cache/peers
+
+$(PEERS_ENV)/installed: bench/peers/requirements.txt
+	python3 -m venv $(PEERS_ENV)
+	$(PEERS_ENV)/bin/pip install --quiet --requirement $<
+	touch $@
+
+.PHONY: bench-forecast-peers
+bench-forecast-peers: build $(PEERS_ENV)/installed ## LightGBM, MSTL and AutoETS beside it; needs Python 3.11 and PyPI. PEERS=lightgbm TRACES=FILE for a few.
+	cd bench/peers && nice $(CURDIR)/$(PEERS_ENV)/bin/python -m unittest
+	nice $(PEERS_ENV)/bin/python bench/peers/main.py --peers $(PEERS) $(TRACES)
+
 .PHONY: bench-collectors
 bench-collectors: ## What collecting costs; exits 1 where a figure is missed. BENCH=kafka for one of them.
 	go run ./bench/collectors $(BENCH)
