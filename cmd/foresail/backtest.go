@@ -30,15 +30,7 @@ func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
 			"and against naive forecasts. The file has rows of timestamp,value: RFC 3339 or seconds since 1970, and a number.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			flags.Out, flags.Notes, flags.Bar, flags.Stdin = stdout, logs.w, isTerminal(logs.w), os.Stdin
-			if err := flags.complete(); err != nil {
-				return usageError{err}
-			}
-			err := backtest.Run(cmd.Context(), flags.Options)
-			if errors.As(err, new(backtest.InputError)) {
-				return usageError{err}
-			}
-			return err
+			return flags.run(stdout, logs, flags.complete, func() error { return backtest.Run(cmd.Context(), flags.Options) })
 		},
 	}
 	fs := cmd.Flags()
@@ -47,6 +39,19 @@ func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
 	fs.BoolVar(&flags.Forecast.Analogs, "analogs", false, "forecast from the nearest past moments, too")
 	fs.StringVar(&flags.Output, "output", "", "write what was forecast at every step to this CSV file")
 	return cmd
+}
+
+// run checks the flags and then runs a command on what they name. An input that holds nothing to walk is a mistake of the caller too.
+func (f *backtestFlags) run(stdout io.Writer, logs logs, complete, command func() error) error {
+	f.Out, f.Notes, f.Bar, f.Stdin = stdout, logs.w, isTerminal(logs.w), os.Stdin
+	if err := complete(); err != nil {
+		return usageError{err}
+	}
+	err := command()
+	if errors.As(err, new(backtest.InputError)) {
+		return usageError{err}
+	}
+	return err
 }
 
 // add adds the flags that say what is walked, and how it is shown.

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/foresail/foresail/cmd/foresail/app/backtest"
 	"github.com/foresail/foresail/cmd/foresail/app/replay"
 )
 
@@ -33,16 +32,10 @@ func replayCommand(stdout io.Writer, logs logs) *cobra.Command {
 			"are chosen on the first part and judged on the part held back. A minute is short if the load was above what the Ready pods carry.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			flags.Out, flags.Notes, flags.Bar, flags.Stdin = stdout, logs.w, isTerminal(logs.w), os.Stdin
-			if err := flags.complete(cmd.Flags()); err != nil {
-				return usageError{err}
-			}
-			flags.how.Options = flags.Options
-			err := replay.Run(cmd.Context(), flags.how)
-			if errors.As(err, new(backtest.InputError)) {
-				return usageError{err}
-			}
-			return err
+			return flags.run(stdout, logs, func() error { return flags.complete(cmd.Flags()) }, func() error {
+				flags.how.Options = flags.Options
+				return replay.Run(cmd.Context(), flags.how)
+			})
 		},
 	}
 	fs := cmd.Flags()

@@ -56,34 +56,27 @@ func Run(ctx context.Context, o Options) error {
 			return InputError{err}
 		}
 	}
-	source, samples, err := o.Read(ctx)
+	load, err := o.Read(ctx, "walk")
 	if err != nil {
 		return err
 	}
-	grid, err := backtest.NewGrid(samples, o.Forecast.Step)
-	if err != nil {
-		return InputError{fmt.Errorf("cannot walk %s: %w", source, err)}
-	}
-	o.remark(samples)
+	grid := load.Grid
+	o.remark(load.Samples)
 	began := cpu.Time()
 	rows, err := backtest.Walk(ctx, grid, backtest.Options{Forecast: o.Forecast, Progress: o.ProgressBar()})
 	if err != nil {
 		o.EraseBar()
-		return fmt.Errorf("cannot walk %s: %w", source, err)
+		return fmt.Errorf("cannot walk %s: %w", load.Source, err)
 	}
 	spent := cpu.Time() - began
-	if o.Output != "" {
-		if err := Create(o.Output, func(w io.Writer) error { return backtest.WriteCSV(w, rows) }); err != nil {
-			return fmt.Errorf("cannot write the rows: %w", err)
-		}
+	if err := Write(o.Output, "rows", func(w io.Writer) error { return backtest.WriteCSV(w, rows) }); err != nil {
+		return err
 	}
-	if o.Plot != "" {
-		if err := Create(o.Plot, func(w io.Writer) error { return o.draw(w, rows) }); err != nil {
-			return fmt.Errorf("cannot write the picture: %w", err)
-		}
+	if err := o.WritePicture(func(w io.Writer, format string) error { return draw(w, format, rows) }); err != nil {
+		return err
 	}
 	summary := backtest.Summarise(grid, rows, o.Forecast, time.UTC)
-	r := report{source: source, samples: len(samples), config: o.Forecast, grid: grid, summary: summary, spent: spent, patterns: o.patterns(grid)}
+	r := report{source: load.Source, samples: len(load.Samples), config: o.Forecast, grid: grid, summary: summary, spent: spent, patterns: o.patterns(grid)}
 	if o.JSON {
 		return r.json(o.Out)
 	}
@@ -99,9 +92,32 @@ func (o *Options) patterns(g backtest.Grid) *patterns.Patterns {
 	return &p
 }
 
-// Create writes a file whole or not at all: what was there before stays until then, also where the program is killed. A device or a
+// WritePicture writes Plot if it is named, drawn in the format of its name, which is svg or png. The errors are InputError and those of files.
+func (o *Options) WritePicture(draw func(w io.Writer, format string) error) error {
+	if o.Plot == "" {
+		return nil
+	}
+	format, err := chart.Format(o.Plot)
+	if err != nil {
+		return InputError{err}
+	}
+	return Write(o.Plot, "picture", func(w io.Writer) error { return draw(w, format) })
+}
+
+// Write writes a file, unless its name is "", as create does; the error says what could not be written.
+func Write(path, what string, write func(io.Writer) error) error {
+	if path == "" {
+		return nil
+	}
+	if err := create(path, write); err != nil {
+		return fmt.Errorf("cannot write the %s: %w", what, err)
+	}
+	return nil
+}
+
+// create writes a file whole or not at all: what was there before stays until then, also where the program is killed. A device or a
 // pipe is written as it is.
-func Create(path string, write func(io.Writer) error) error {
+func create(path string, write func(io.Writer) error) error {
 	if at, err := filepath.EvalSymlinks(path); err == nil {
 		path = at
 	}
@@ -132,11 +148,7 @@ func fill(path string, flags int, mode fs.FileMode, write func(io.Writer) error)
 // closeUp is how much of the newest past is drawn large.
 const closeUp = 3 * 24 * time.Hour
 
-func (o *Options) draw(w io.Writer, rows []backtest.Row) error {
-	format, err := chart.Format(o.Plot)
-	if err != nil {
-		return err
-	}
+func draw(w io.Writer, format string, rows []backtest.Row) error {
 	last := rows[len(rows)-1].Issued
 	whole := chart.Panel{Title: "The whole load, and what was forecast of it", Rows: rows, To: last}
 	if last.Sub(rows[0].Issued) <= closeUp {

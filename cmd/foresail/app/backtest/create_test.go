@@ -30,24 +30,24 @@ func TestCreate(t *testing.T) {
 			t.Errorf("%v, %v; want %d files", all, err, files)
 		}
 	}
-	if err := Create(path, told("half", full)); !errors.Is(err, full) {
+	if err := create(path, told("half", full)); !errors.Is(err, full) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("half a file is there: %v", err)
 	}
-	if err := Create(path, told("whole", nil)); err != nil {
+	if err := create(path, told("whole", nil)); err != nil {
 		t.Fatal(err)
 	}
 	expect("whole", 1)
-	if err := Create(path, told("half", full)); !errors.Is(err, full) {
+	if err := create(path, told("half", full)); !errors.Is(err, full) {
 		t.Errorf("error %v", err)
 	}
 	expect("whole", 1)
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := Create(link, told("through a link", nil)); err != nil {
+	if err := create(link, told("through a link", nil)); err != nil {
 		t.Fatal(err)
 	}
 	expect("through a link", 2)
@@ -64,7 +64,7 @@ func TestCreateKeepsDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer socket.Close()
-	if err := Create(path, func(io.Writer) error { return nil }); err == nil {
+	if err := create(path, func(io.Writer) error { return nil }); err == nil {
 		t.Error("written to a socket")
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode()&os.ModeSocket == 0 {

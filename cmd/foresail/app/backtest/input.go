@@ -15,8 +15,28 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// Read returns the samples and what they are from. The errors are those of Run.
-func (o *Options) Read(ctx context.Context) (source string, samples []series.Sample, err error) {
+// Load is a recorded series on its grid.
+type Load struct {
+	backtest.Grid
+	Source  string // What it was read from.
+	Samples []series.Sample
+}
+
+// Read returns what is to be walked. The errors are those of Run; verb tells in them what cannot be done with a series that fits no grid.
+func (o *Options) Read(ctx context.Context, verb string) (*Load, error) {
+	source, samples, err := o.samples(ctx)
+	if err != nil {
+		return nil, err
+	}
+	grid, err := backtest.NewGrid(samples, o.Forecast.Step)
+	if err != nil {
+		return nil, InputError{fmt.Errorf("cannot %s %s: %w", verb, source, err)}
+	}
+	return &Load{grid, source, samples}, nil
+}
+
+// samples returns the samples and what they are from.
+func (o *Options) samples(ctx context.Context) (source string, samples []series.Sample, err error) {
 	if o.Query != "" {
 		samples, err = o.ask(ctx)
 		return o.Query, samples, err

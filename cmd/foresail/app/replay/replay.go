@@ -6,14 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"regexp"
 	"slices"
 	"time"
 
 	"github.com/foresail/foresail/cmd/foresail/app/backtest"
-	"github.com/foresail/foresail/cmd/foresail/app/chart"
 	walk "github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/frontier"
 	"github.com/foresail/foresail/forecast/replay"
@@ -55,14 +53,11 @@ const leastHistory = 2 * 24 * time.Hour
 // Run replays the settings, writes the files and prints what came of it. The errors are backtest.InputError, those of files, of the
 // backend and of the context. Nothing is written before everything is known.
 func Run(ctx context.Context, o Options) error {
-	source, samples, err := o.Read(ctx)
+	load, err := o.Read(ctx, "replay")
 	if err != nil {
 		return err
 	}
-	grid, err := walk.NewGrid(samples, o.Forecast.Step)
-	if err != nil {
-		return backtest.InputError{Err: fmt.Errorf("cannot replay %s: %w", source, err)}
-	}
+	source, grid := load.Source, load.Grid
 	if long := time.Duration(len(grid.Values)) * grid.Step; long < leastHistory {
 		return backtest.InputError{Err: fmt.Errorf("cannot replay %s: it is %s long, and settings are chosen on one part and judged on another: two days at least", source, long)}
 	}
@@ -154,20 +149,8 @@ func (o *Options) leads() []time.Duration {
 
 // files writes the picture and the page.
 func (r *report) files() error {
-	o := r.options
-	if o.Plot != "" {
-		format, err := chart.Format(o.Plot)
-		if err != nil {
-			return backtest.InputError{Err: err}
-		}
-		if err := backtest.Create(o.Plot, func(w io.Writer) error { return r.draw(w, format) }); err != nil {
-			return fmt.Errorf("cannot write the picture: %w", err)
-		}
+	if err := r.options.WritePicture(r.draw); err != nil {
+		return err
 	}
-	if o.Report != "" {
-		if err := backtest.Create(o.Report, r.page); err != nil {
-			return fmt.Errorf("cannot write the report: %w", err)
-		}
-	}
-	return nil
+	return backtest.Write(r.options.Report, "report", r.page)
 }
