@@ -5,25 +5,32 @@ import (
 	"crypto/sha256"
 	"os"
 	"time"
+
+	"github.com/foresail/foresail/cmd/foresail/app/config"
 )
 
 // watchInterval is how often the files are looked at. They are read, not watched: a ConfigMap's change is a symbolic
 // link that points elsewhere, which some file systems tell of and some do not.
 const watchInterval = 5 * time.Second
 
-// contents is a digest of the files whose change needs a reload. Tokens and certificates are read again without one.
+// contents is a digest of the files whose change needs a reload: the config, the calendars that it names and the servers' credentials.
+// Tokens and certificates are read again without one.
 func (f *serveFlags) contents() [sha256.Size]byte {
 	digest := sha256.New()
-	for _, path := range []string{f.path, f.prometheus.authConfig} {
-		if path == "" {
-			continue
-		}
+	add := func(path string) []byte {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			text = []byte("missing") // loading it says why
 		}
 		part := sha256.Sum256(text)
 		_, _ = digest.Write(part[:]) // never fails
+		return text
+	}
+	if f.prometheus.authConfig != "" {
+		add(f.prometheus.authConfig)
+	}
+	for _, path := range config.CalendarFiles(f.path, add(f.path)) {
+		add(path)
 	}
 	return [sha256.Size]byte(digest.Sum(nil))
 }

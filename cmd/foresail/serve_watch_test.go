@@ -72,3 +72,35 @@ func TestContentsFollowConfigMaps(t *testing.T) {
 		t.Error("the change is not seen")
 	}
 }
+
+// A calendar that the config names is watched with it, also where it is not there yet; other files are not.
+func TestContentsFollowCalendars(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("config.yaml", `
+metrics: [{name: a, query: b, external: {}, forecast: {calendar: [&holidays {file: holidays.ics}, {day: 2026-12-25}]}}]
+rules: [{seriesQuery: c, forecast: {lead: wrong, calendar: [*holidays, {file: `+filepath.Join(dir, "sales.ics")+`}]}}, 7, {forecast: []}]
+externalRules: {}
+`)
+	f := &serveFlags{path: filepath.Join(dir, "config.yaml")}
+	before := f.contents()
+	for _, c := range []struct {
+		name, text string
+		seen       bool
+	}{
+		{"holidays.ics", "one", true}, {"holidays.ics", "two", true}, {"holidays.ics", "two", false}, {"other.ics", "one", false},
+		{"sales.ics", "one", true}, {"config.yaml", "metrics: []", true}, {"holidays.ics", "three", false},
+	} {
+		write(c.name, c.text)
+		now := f.contents()
+		if (now != before) != c.seen {
+			t.Errorf("%s is now %q: seen %v, want %v", c.name, c.text, now != before, c.seen)
+		}
+		before = now
+	}
+}

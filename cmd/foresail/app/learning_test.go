@@ -143,7 +143,7 @@ func TestForecastsOfRules(t *testing.T) {
 		t.Errorf("explained as %s", answered.Body)
 	}
 	var text strings.Builder
-	if err := explained.Ways[1].Write(&text); err != nil || !strings.Contains(text.String(), "\n               - daily cycle: strong (1.00); weekly cycle: ") {
+	if err := explained.Ways[1].Write(&text); err != nil || !strings.Contains(text.String(), "\n             - daily cycle: strong (1.00); weekly cycle: ") {
 		t.Errorf("%v:\n%s", err, &text)
 	}
 

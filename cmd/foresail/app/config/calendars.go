@@ -5,6 +5,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/forecast/slots"
@@ -21,12 +24,8 @@ func (f *File) readCalendars(dir string, report func(field, problem string)) {
 			if entry.File == "" {
 				continue
 			}
-			path := entry.File // Of the config's own directory, where a ConfigMap puts both.
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(dir, path)
-			}
 			var err error
-			if entry.Text, err = readCalendar(path); err != nil {
+			if entry.Text, err = readCalendar(calendarPath(dir, entry.File)); err != nil {
 				report(fmt.Sprintf("%s.forecast.calendar[%d].file", at, i), fmt.Sprintf("cannot read the calendar: %v", err))
 			}
 		}
@@ -40,6 +39,68 @@ func (f *File) readCalendars(dir string, report func(field, problem string)) {
 	for i := range f.External {
 		read(fmt.Sprintf("externalRules[%d]", i), f.External[i].Forecast)
 	}
+}
+
+// calendarPath is that of a file in the config's own directory, where a ConfigMap puts both, unless it is absolute.
+func calendarPath(dir, file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(dir, file)
+}
+
+// CalendarFiles returns the paths of the calendars that a config file names, as far as it can be read, whether it is right or not: who
+// watches the file watches them too.
+func CalendarFiles(name string, data []byte) []string {
+	root, _, err := read(data, nil)
+	if err != nil {
+		return nil // Loading it says so.
+	}
+	var paths []string
+	for _, list := range []string{"metrics", "rules", "externalRules"} {
+		for _, rule := range items(child(root, list)) {
+			for _, entry := range items(child(child(rule, "forecast"), "calendar")) {
+				if file := child(entry, "file"); file != nil && file.Kind == yaml.ScalarNode && file.Value != "" {
+					paths = append(paths, calendarPath(filepath.Dir(name), file.Value))
+				}
+			}
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// child returns the value of a key; nil where there is none.
+func child(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return plain(n.Content[i+1])
+		}
+	}
+	return nil
+}
+
+// items returns the elements of a list.
+func items(n *yaml.Node) []*yaml.Node {
+	if n == nil || n.Kind != yaml.SequenceNode {
+		return nil
+	}
+	all := make([]*yaml.Node, len(n.Content))
+	for i, element := range n.Content {
+		all[i] = plain(element)
+	}
+	return all
+}
+
+// plain returns what an alias stands for.
+func plain(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
 }
 
 // readCalendar reads no more than a calendar may have, whatever the path leads to.
