@@ -10,7 +10,7 @@ import (
 const maxCycles = 4
 
 // slotMean repeats the mean of what followed one, two, ... seasons ago, re-levelled on the last value: it adds the mean
-// change since the same slots, or multiplies by their ratio. Cycles with a missing step in the two places are left out; it sleeps
+// change since the slot of that value, or multiplies by their ratio. Cycles with a missing step in the two places are left out; it sleeps
 // until there is one.
 type slotMean struct {
 	season, cycles int
@@ -20,13 +20,10 @@ type slotMean struct {
 func (slotMean) Update(*past.History) {}
 
 func (s slotMean) Path(h *past.History, dst []float64) {
-	now := h.Back(0)
-	if math.IsNaN(now) {
-		now = h.Last()
-	}
+	now, gap := h.Last(), h.Gap()
 	var starts [maxCycles]float64
 	for c := range s.cycles {
-		starts[c] = h.Back(h.Before(0, (c+1)*s.season))
+		starts[c] = h.Back(h.Before(gap, (c+1)*s.season))
 	}
 	for i := range dst {
 		then, later, n := 0., 0., 0.

@@ -85,12 +85,15 @@ func TestSlotMeanAgainstDefinition(t *testing.T) {
 		live(rand.New(rand.NewPCG(33, 34)), 150, season, 60, func(h *past.History, seen values) {
 			path := make([]float64, lead)
 			m.Path(h, path)
-			all := known(seen)
-			now := or(seen.back(0), all[len(all)-1])
+			gap := 0 // Steps since the last value, which it is put on.
+			for math.IsNaN(seen.back(gap)) {
+				gap++
+			}
+			now := seen.back(gap)
 			for i, got := range path {
 				then, later, n := 0., 0., 0.
 				for c := 1; c <= m.cycles; c++ {
-					a, b := seen.back(c*season), seen.back(c*season-i%season-1)
+					a, b := seen.back(c*season+gap), seen.back(c*season-i%season-1)
 					if !math.IsNaN(a + b) {
 						then, later, n = then+a, later+b, n+1
 					}

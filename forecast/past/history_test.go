@@ -48,6 +48,25 @@ func TestRankedAgainstSorting(t *testing.T) {
 	}
 }
 
+// Of numpy 2.4.6: np.quantile(values[-size:], tau, method="weibull").
+func TestQuantileAgainstNumpy(t *testing.T) {
+	values := []float64{3.5, -1, 2, 8, 8, .25, -7, 4, 2.5, 11}
+	taus := []float64{.05, .1, .25, .5, .8, .9, .95}
+	for size, want := range map[int][]float64{
+		10: {-7, -6.4, -.0625, 3, 8, 10.7, 11},
+		7:  {-7, -7, .25, 4, 9.2, 11, 11},
+		1:  {11, 11, 11, 11, 11, 11, 11},
+	} {
+		r := NewRanked[float64](size)
+		for _, v := range values {
+			r.Add(v)
+		}
+		for i, tau := range taus {
+			near(t, "quantile", r.Quantile(tau), want[i], 1e-12)
+		}
+	}
+}
+
 func TestHistoryForgets(t *testing.T) {
 	const recall = 56 // Two steps a block.
 	h := New(recall, 5)

@@ -72,33 +72,44 @@ func TestBeforeIsTheSameWallClock(t *testing.T) {
 	}
 }
 
-// 2026-03-29 has 23 hours in Berlin and 2026-10-25 has 25: so many steps have local times of that date.
+// Days of 23 and 25 hours, and on Lord Howe Island of 23 and a half and 24 and a half: so many steps have local times of that date.
 func TestShortAndLongDays(t *testing.T) {
 	const step = 15 * time.Minute
-	zone := load(t, "Europe/Berlin")
-	c := NewClock(step, zone, nil)
-	for date, hours := range map[string]int64{"2026-03-29": 23, "2026-10-25": 25, "2026-07-01": 24} {
-		begin, err := time.ParseInLocation(time.DateOnly, date, zone)
+	for _, c := range []struct {
+		zone, date string
+		hours      float64
+	}{
+		{"Europe/Berlin", "2026-03-29", 23}, {"Europe/Berlin", "2026-10-25", 25}, {"Europe/Berlin", "2026-07-01", 24},
+		{"America/New_York", "2026-03-08", 23}, {"America/New_York", "2026-11-01", 25},
+		{"Australia/Lord_Howe", "2026-10-04", 23.5}, {"Australia/Lord_Howe", "2026-04-05", 24.5},
+	} {
+		zone := load(t, c.zone)
+		clock := NewClock(step, zone, nil)
+		begin, err := time.ParseInLocation(time.DateOnly, c.date, zone)
 		if err != nil {
 			t.Fatal(err)
 		}
+		steps := int64(4 * c.hours)
+		if next := begin.AddDate(0, 0, 1); next.Sub(begin) != time.Duration(steps)*step {
+			t.Fatalf("%s in %s has %v", c.date, c.zone, next.Sub(begin))
+		}
 		first := begin.UnixNano() / int64(step)
 		visits := map[int64]int{}
-		for slot := first; slot < first+hours*4; slot++ {
-			visits[c.Local(slot)]++
+		for slot := first; slot < first+steps; slot++ {
+			visits[clock.Local(slot)]++
 		}
-		if c.Local(first)%96 != 0 || c.Local(first+hours*4)%96 != 0 {
-			t.Errorf("%s does not run from midnight to midnight", date)
+		if clock.Local(first)%96 != 0 || clock.Local(first+steps)%96 != 0 {
+			t.Errorf("%s in %s does not run from midnight to midnight", c.date, c.zone)
 		}
-		// Of 96 slots 02:00 to 03:00 is left out in spring, and comes twice in autumn.
-		skipped, twice := 96-len(visits), 0
+		// What is skipped in spring comes twice in autumn.
+		skipped, twice := int64(96-len(visits)), int64(0)
 		for _, n := range visits {
 			if n == 2 {
 				twice++
 			}
 		}
-		if want := int(24-hours) * 4; skipped != max(want, 0) || twice != max(-want, 0) {
-			t.Errorf("%s: %d slots skipped and %d twice", date, skipped, twice)
+		if skipped != max(96-steps, 0) || twice != max(steps-96, 0) {
+			t.Errorf("%s in %s: %d slots skipped and %d twice", c.date, c.zone, skipped, twice)
 		}
 	}
 }
