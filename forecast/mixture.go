@@ -30,8 +30,9 @@ func (m *mixture) mix(forecasts []float64) float64 {
 		squares := m.bound + m.square[i]
 		if m.regret[i] > 0 && squares > 0 && !math.IsNaN(v) { // Squares of the tiniest are 0.
 			w := m.regret[i] / squares
-			total += w
-			weighted += (v - weighted) * (w / total)
+			if total += w; total > 0 { // The least of them may be 0 too.
+				weighted += (v - weighted) * (w / total)
+			}
 		}
 	}
 	if total > 0 {

@@ -19,9 +19,12 @@ type size struct {
 // mean is a mean that fades with a memory; of few values it is the plain one.
 type mean struct{ value, count float32 }
 
+// widest is the largest magnitude of a mean's values, so that differences of them stay finite.
+const widest = 1e38
+
 func (m *mean) add(v float64, memory float32) {
 	m.count = min(m.count+1, memory)
-	m.value += (float32(v) - m.value) / m.count
+	m.value += (float32(min(max(v, -widest), widest)) - m.value) / m.count
 }
 
 const (

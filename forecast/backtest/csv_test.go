@@ -119,7 +119,7 @@ func FuzzReadCSV(f *testing.F) {
 				t.Errorf("sample %d is %v", i, s)
 			}
 		}
-		if len(in.Samples) == 1 && lines == 1 && !strings.ContainsAny(text, " \t\v\f\u0085\u00a0\u2000\u3000") {
+		if len(in.Samples) == 1 && lines == 1 && !strings.ContainsAny(strings.ReplaceAll(text, "\r\n", "\n"), " \r\t\v\f\u0085\u00a0\u2000\u3000") {
 			row, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(text, "\ufeff"))).Read()
 			if err == nil && len(row) != 2 {
 				t.Errorf("taken for a row: %q", row)
