@@ -12,6 +12,7 @@ import (
 	"github.com/foresail/foresail/forecast/expert"
 	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/forecast/slots"
 )
 
 // short is a config whose seasons pass quickly: 24 and 168 steps.
@@ -316,25 +317,34 @@ func TestUpdateAllocatesNothing(t *testing.T) {
 	values := walkLoad(rand.New(rand.NewPCG(33, 34)), 2000, 24, 0)
 	similar := hourly
 	similar.Analogs = true
-	for _, config := range []Config{short, hourly, similar} {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	zoned := similar
+	march := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC) // After a thousand hours a change of the clocks is remembered,
+	zoned.Zone = zone
+	zoned.Events = []slots.Event{{From: march.AddDate(0, 0, 20), To: march.AddDate(0, 0, 21), Uplift: 2}} // and an event.
+	first := march.Unix() / 3600
+	for _, config := range []Config{short, hourly, similar, zoned} {
 		f, err := New(config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, v := range values[:1000] { // Past the last seeding, at 29 seasons of 24.
-			f.advance(int64(i), v)
+			f.advance(first+int64(i), v)
 		}
 		next := 1000
 		runs := 900
 		if f.boosted != nil {
 			for !f.boosted.Due() {
-				f.advance(int64(next), values[next])
+				f.advance(first+int64(next), values[next])
 				next++
 			}
 			f.Refit()
 			runs = 20 // Until the next refit.
 		}
-		if got := testing.AllocsPerRun(runs, func() { f.advance(int64(next), values[next]); next++ }); got != 0 {
+		if got := testing.AllocsPerRun(runs, func() { f.advance(first+int64(next), values[next]); next++ }); got != 0 {
 			t.Errorf("%v allocations an update", got)
 		}
 	}

@@ -16,7 +16,8 @@ type Summary struct {
 	TrustedSince time.Time
 	// States are the shares of all steps by reason.
 	States map[forecast.Reason]float64
-	// Since is where judging begins: the first step at which the gate could judge, or the first of all if it never could.
+	// Since is where judging begins: the first step at which the gate could judge, or the first of all if it never could, and all methods said
+	// something.
 	Since time.Time
 	// Methods are the forecast and the naive ones, judged at the same steps: those with a value at which all of them say something.
 	Methods []Method
@@ -97,6 +98,9 @@ func Summarise(g Grid, rows []Row, config forecast.Config, zone *time.Location) 
 		}
 	}
 	judged := s.judged(rows, says)
+	if len(judged) > 0 {
+		s.Since = rows[judged[0]].Issued
+	}
 	steep := rampOf(rows, judged)
 	s.Methods, s.Ramps = make([]Method, len(names)), make([]Method, len(names))
 	for m, name := range names {

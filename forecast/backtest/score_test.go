@@ -117,6 +117,11 @@ func TestSummarise(t *testing.T) {
 	if s.TrustedSince.IsZero() || s.Since.After(s.TrustedSince) || s.Trusted < .5 || s.Trusted > .9 {
 		t.Errorf("trusted %v since %v, judged since %v", s.Trusted, s.TrustedSince, s.Since)
 	}
+	// Of three weeks the naive method of a week before knows nothing in the first one.
+	g, rows = walkAll(t, load(rand.New(rand.NewPCG(17, 18)), 21), 30*time.Minute, 30*time.Minute)
+	if s := Summarise(g, rows, forecast.Config{}, zone); len(s.Methods) != 4 || s.Since.Before(monday.AddDate(0, 0, 7)) || s.Since.After(monday.AddDate(0, 0, 8)) {
+		t.Errorf("%d methods since %v", len(s.Methods), s.Since)
+	}
 	if empty := Summarise(Grid{Step: time.Minute}, nil, forecast.Config{}, zone); empty.Steps != 0 || empty.Methods[0].Count != 0 || empty.Trusted != 0 {
 		t.Errorf("summary of nothing: %+v", empty)
 	}
