@@ -140,7 +140,7 @@ func TestLeadsBetweenAnchors(t *testing.T) {
 		away := 2 + 3*(math.Sqrt(lead)-1)/(math.Sqrt(ahead)-1)
 		var quantiles [len(levels)]float64
 		c.spread(h, c.points, k, 900, quantiles[:])
-		near(t, fmt.Sprintf("lead %v", lead), quantiles[upper], math.Pow(30+away, 2), 1e-9)
+		near(t, fmt.Sprintf("lead %v", lead), quantiles[upper], (30+away)*(30+away), 1e-9)
 		near(t, "median", quantiles[mid], 900, 1e-9)
 	}
 }
