@@ -63,6 +63,8 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return s.URL + "/metrics"
 }
 
+const text = "text/plain; version=0.0.4"
+
 func answer(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", text)
@@ -82,10 +84,13 @@ func TestCollect(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]float64{
-		`grpc_server_inflight{namespace="shop",pod="cart-0"}`: 5,
-		`grpc_server_queue{namespace="shop",pod="cart-0"}`:    2, // 5 - 3
-		`grpc_server_inflight{namespace="shop",pod="cart-1"}`: 2,
-		`grpc_server_queue{namespace="shop",pod="cart-1"}`:    0, // 2 - 3, at least 0
+		`grpc_server_workload_coverage_ratio{namespace="shop",workload="shop"}`: 1,
+		`grpc_server_idle_seconds{namespace="shop",workload="shop"}`:            0,
+		`grpc_server_workload_inflight{namespace="shop",workload="shop"}`:       5 + 2,
+		`grpc_server_inflight{namespace="shop",pod="cart-0"}`:                   5,
+		`grpc_server_queue{namespace="shop",pod="cart-0"}`:                      2, // 5 - 3
+		`grpc_server_inflight{namespace="shop",pod="cart-1"}`:                   2,
+		`grpc_server_queue{namespace="shop",pod="cart-1"}`:                      0, // 2 - 3, at least 0
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -101,7 +106,7 @@ func TestCollect(t *testing.T) {
 
 func TestNoLimitNoQueue(t *testing.T) {
 	got, err := collect(t, newSource(t, Config{Targets: []Target{{URL: serve(t, answer(fiveBusy)), Pod: "a"}}}))
-	if err != nil || fmt.Sprint(got) != `map[grpc_server_inflight{pod="a"}:5]` {
+	if err != nil || fmt.Sprint(got) != `map[grpc_server_idle_seconds{workload="shop"}:0 grpc_server_inflight{pod="a"}:5 grpc_server_workload_coverage_ratio{workload="shop"}:1 grpc_server_workload_inflight{workload="shop"}:5]` {
 		t.Errorf("got %v, %v; want the calls in flight only: the limit is not known", got, err)
 	}
 }
@@ -157,7 +162,7 @@ func TestUnreadablePagesAreMissing(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			io.WriteString(w, fiveBusy)
 		}), collectors.Unreachable, "unexpected EOF"},
-		{"not instrumented", serve(t, answer("up 1\n")), collectors.NotFound, "no grpc_server_started_total"},
+		{"not instrumented", serve(t, answer("up 1\n")), collectors.NotFound, "no counter of gRPC calls"},
 		{"nonsense", serve(t, answer("<html>\n")), collectors.BadData, "cannot understand the page"},
 		{"compressed", serve(t, compressed(1<<20)), "", ""},
 		{"compressed, 17 MiB when not", serve(t, compressed(17<<20)), collectors.BadData, "larger than 16 MiB"},
@@ -175,7 +180,7 @@ func TestUnreadablePagesAreMissing(t *testing.T) {
 				}
 				return
 			}
-			if len(got) != 1 {
+			if len(got) != 3 || got[`grpc_server_workload_coverage_ratio{workload="shop"}`] != 0.5 {
 				t.Errorf("points of a server that could not be read: %v", got)
 			}
 			if reasons := collectors.Reasons(err); !slices.Equal(reasons, []collectors.Reason{tt.reason}) {
@@ -325,15 +330,15 @@ func TestConfig(t *testing.T) {
 	c.Validate(func(field, problem string) { t.Errorf("the default has a problem: %s: %s", field, problem) })
 	var got []string
 	report := func(field, problem string) { got = append(got, field+": "+problem) }
-	(&Config{Interval: time.Millisecond, ConcurrencyLimit: -1}).Validate(report)
-	(&Config{Name: "a", Interval: time.Second, Targets: []Target{
+	(&Config{Interval: time.Millisecond, Window: time.Minute, ConcurrencyLimit: -1}).Validate(report)
+	(&Config{Name: "a", Interval: time.Second, Window: time.Minute, Targets: []Target{
 		{URL: "http://a", Pod: "p"}, {URL: "ftp://a", Pod: "q"}, {URL: "http://b", Pod: "p"}, {URL: "http://b", Pod: "p", Namespace: "n"}, {URL: "://", Pod: "r"},
 	}}).Validate(report)
 	want := []string{
 		`name: give this set of servers a name`,
 		`interval: 1ms is too short: use 1s or more`,
 		`concurrencyLimit: use the number of calls that one server works on at once, or leave it out`,
-		`targets: name at least one metrics page`,
+		`targets: name at least one metrics page, or choose pods`,
 		`targets[1].url: "ftp://a" is not an address like http://host:port/metrics`,
 		`targets[2]: is pod "p" in namespace "" like targets[0]: give each its own`,
 		`targets[4].url: "://" is not an address like http://host:port/metrics`,
@@ -343,8 +348,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// pods are two servers on a network in memory, so that time can be virtual.
-type pods struct {
+// pair is two servers on a network in memory, so that time can be virtual.
+type pair struct {
 	t       *testing.T
 	network kfake.VirtualNetwork
 	servers map[int]*http.Server
@@ -353,7 +358,7 @@ type pods struct {
 	calls   int
 }
 
-func (p *pods) start(port int) {
+func (p *pair) start(port int) {
 	listener, err := p.network.Listen("tcp", fmt.Sprintf("localhost:%d", port))
 	if err != nil {
 		p.t.Fatal(err)
@@ -368,15 +373,19 @@ func (p *pods) start(port int) {
 }
 
 // good answers with more calls each time, of which 7 are in flight.
-func (p *pods) good(w http.ResponseWriter, r *http.Request) {
+func (p *pair) good(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.calls += 10
 	n := p.calls
 	p.mu.Unlock()
-	answer(fmt.Sprintf("grpc_server_started_total{grpc_service=\"a.B\"} %d\ngrpc_server_handled_total{grpc_service=\"a.B\",grpc_code=\"OK\"} %d\n", n, n-7))(w, r)
+	page := fmt.Sprintf("grpc_server_started_total{grpc_service=\"a.B\"} %d\n", n)
+	for code, handled := range map[string]int{"OK": n - 7 - n/10 - n/5, "Internal": n / 10, "ResourceExhausted": n / 5} {
+		page += fmt.Sprintf("grpc_server_handled_total{grpc_service=\"a.B\",grpc_code=%q} %d\n", code, handled)
+	}
+	answer(page)(w, r)
 }
 
-func (p *pods) set(page http.HandlerFunc, ports ...int) {
+func (p *pair) set(page http.HandlerFunc, ports ...int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, port := range ports {
@@ -386,7 +395,7 @@ func (p *pods) set(page http.HandlerFunc, ports ...int) {
 
 func TestConformance(t *testing.T) {
 	collectortest.Run(t, func(t *testing.T) *collectortest.Peer {
-		p := &pods{t: t, servers: make(map[int]*http.Server), pages: make(map[int]http.HandlerFunc)}
+		p := &pair{t: t, servers: make(map[int]*http.Server), pages: make(map[int]http.HandlerFunc)}
 		p.set(p.good, 1, 2)
 		p.start(1)
 		p.start(2)
@@ -402,6 +411,8 @@ func TestConformance(t *testing.T) {
 			Source:   s,
 			Interval: c.Interval,
 			Settle:   2,
+			// Nothing lies above the highest bound, and calls are made all the time.
+			MayBeZero: []string{idleSeconds, saturated},
 			Hang: func() {
 				p.set(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 1, 2)
 			},

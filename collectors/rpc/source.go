@@ -1,39 +1,35 @@
-// Package rpc collects how busy gRPC servers are, from the counters that they show on their metrics pages.
+// Package rpc collects how busy gRPC servers are, from the counters on their metrics pages, from channelz and from ORCA.
 package rpc
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"net"
-	"net/http"
-	"slices"
 	"sync"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
+
 	"github.com/foresail/foresail/collectors"
+	"github.com/foresail/foresail/collectors/rpc/load"
+	"github.com/foresail/foresail/collectors/rpc/page"
+	"github.com/foresail/foresail/collectors/rpc/pods"
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// The metrics, in calls and calls per second, with the labels namespace and pod.
 const (
-	inflight = "grpc_server_inflight"
-	queue    = "grpc_server_queue"
-	requests = "grpc_server_requests_per_second"
+	// maxReads bounds how many servers are read at once.
+	maxReads = 128
+	// perServer is the pause between two servers' readings, and maxSpread the share of the interval that all readings are
+	// spread over at most: each server has its place, so that a thousand are not read in the same instant, and each at
+	// regular times.
+	perServer = 2 * time.Millisecond
+	maxSpread = 3
+	// young is how many intervals after its start a process is one whose counters began at 0 when it did.
+	young = 2
 )
-
-const (
-	// maxBody bounds a page, after decompression. Larger ones are a mistake or an attack.
-	maxBody = 16 << 20
-	// maxReads bounds how many pages are read at once.
-	maxReads = 64
-	// maxWait bounds the reading of one page, so that one server that hangs does not hold up the others' samples.
-	maxWait = 5 * time.Second
-)
-
-// errTooLarge is the error of a page above maxBody.
-var errTooLarge = fmt.Errorf("%w: it is larger than %d MiB", errBadPage, maxBody>>20)
 
 // Options are what a source is made of.
 type Options struct {
@@ -41,143 +37,170 @@ type Options struct {
 	Config Config
 	// Dial opens connections; nil means a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Cluster lists pods; nil outside of a cluster, where Config.Pods must be nil.
+	Cluster kubernetes.Interface
+	// Logger hears which library counts the calls; nil means that nobody does.
+	Logger *slog.Logger
 }
 
-// Source reads the metrics pages of one set of servers. Its methods must not be called at once.
+// errNoCluster is the error of pods that are chosen outside of a cluster.
+var errNoCluster = errors.New("pods are found in a cluster only: name targets, or run in one")
+
+// Source reads one set of servers. Its methods must not be called at once.
 type Source struct {
-	targets []Target
-	limit   int
-	wait    time.Duration
-	client  *http.Client
-	before  []page // the newest good page of each target
+	config  Config
+	logger  *slog.Logger
+	reader  *reader
+	watch   *pods.Watch // nil with static targets
+	targets []pods.Server
+	servers map[string]*server // by key
+	sets    map[string]*set    // by namespace
+	family  string             // the one that was logged last
 }
 
-// New returns a source. It does not connect.
+// server is what is kept of a server between two collections.
+type server struct {
+	*peer
+	before  *page.Page // the newest good page
+	failing bool
+}
+
+// New returns a source. It does not connect, except that pods are watched from now on.
 func New(opts Options) (*Source, error) {
 	if opts.Dial == nil {
 		opts.Dial = (&net.Dialer{}).DialContext
 	}
-	return &Source{
-		targets: slices.Clone(opts.Config.Targets),
-		limit:   opts.Config.ConcurrencyLimit,
-		wait:    min(maxWait, opts.Config.Interval/2),
-		client: &http.Client{Transport: &http.Transport{
-			DialContext: opts.Dial,
-			// Pods are read directly, whatever proxy the environment names.
-			Proxy:               nil,
-			MaxIdleConnsPerHost: 1,
-			IdleConnTimeout:     3 * opts.Config.Interval,
-		}},
-		before: make([]page, len(opts.Config.Targets)),
-	}, nil
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Source{config: opts.Config, logger: opts.Logger, servers: make(map[string]*server), sets: make(map[string]*set)}
+	s.reader = newReader(&s.config, opts.Dial)
+	for _, t := range opts.Config.Targets {
+		s.targets = append(s.targets, pods.Server{Key: t.Namespace + "/" + t.Pod, Namespace: t.Namespace, Pod: t.Pod, URL: t.URL, Address: t.Address, Ready: true})
+	}
+	if opts.Config.Pods == nil {
+		return s, nil
+	}
+	if opts.Cluster == nil {
+		return nil, errNoCluster
+	}
+	watch, err := pods.New(pods.Options{Config: *opts.Config.Pods, Client: opts.Cluster})
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the servers: %w", err)
+	}
+	s.watch = watch
+	return s, nil
 }
 
-// Close closes the connections to the servers.
+// Close closes the connections to the servers and to the cluster.
 func (s *Source) Close() error {
-	s.client.CloseIdleConnections()
-	return nil
+	if s.watch != nil {
+		s.watch.Close()
+	}
+	var errs []error
+	for _, one := range s.servers {
+		errs = append(errs, one.close())
+	}
+	s.reader.client.CloseIdleConnections()
+	return errors.Join(errs...)
 }
 
-// Collect reads all pages. A server whose page could not be read has no points and is named in the error, by one
-// collectors.Missing each.
+// find returns the servers there are now.
+func (s *Source) find() ([]pods.Server, error) {
+	if s.watch == nil {
+		return s.targets, nil
+	}
+	found, err := s.watch.Servers()
+	switch {
+	case errors.Is(err, pods.ErrUnlisted):
+		return nil, &collectors.Missing{What: "the pods of " + s.config.Name, Reason: collectors.Unreachable, Err: err}
+	case err != nil:
+		return found, &collectors.Missing{What: "all pods of " + s.config.Name, Reason: collectors.NotFound, Err: err}
+	}
+	return found, nil
+}
+
+// Collect reads all servers. One that could not be read has no points and is named in the error, by one
+// collectors.Missing each, unless it is just beginning or ending.
 func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
-	pages, errs := make([]page, len(s.targets)), make([]error, len(s.targets))
-	var all sync.WaitGroup
+	found, err := s.find()
+	if errors.Is(err, pods.ErrUnlisted) {
+		return nil, err
+	}
+	gone, closing := s.match(found)
+	readings, failures := make([]reading, len(found)), make([]error, len(found))
+	start, spread := time.Now(), min(time.Duration(len(found))*perServer, s.config.Interval/maxSpread)
 	slots := make(chan struct{}, maxReads)
-	for i, t := range s.targets {
-		slots <- struct{}{}
+	var all sync.WaitGroup
+	for i, f := range found {
+		one := s.servers[f.Key]
 		all.Go(func() {
-			defer func() { <-slots }()
-			pages[i], errs[i] = s.read(ctx, t)
+			// One that hung the last time shall not keep others waiting: it comes last.
+			offset := place(f.Key, spread)
+			if one.failing {
+				offset = spread
+			}
+			if failures[i] = wait(ctx, time.Until(start.Add(offset)), slots); failures[i] == nil {
+				readings[i], failures[i] = s.reader.read(ctx, one.peer, f)
+				<-slots
+			}
 		})
 	}
 	all.Wait()
-	var points []series.Point
-	for i, p := range pages {
-		if errs[i] != nil {
-			continue
+	errs := []error{err, closing}
+	c := newCollection(s, gone)
+	for i, f := range found {
+		one := s.servers[f.Key]
+		one.failing = failures[i] != nil
+		if e := failures[i]; e != nil && f.Ready {
+			errs = append(errs, missing(f, e))
 		}
-		points = append(points, s.points(s.targets[i], p, s.before[i])...)
-		s.before[i] = p
+		c.add(f, one, readings[i])
 	}
-	return points, errors.Join(errs...)
+	return c.finish(time.Now()), errors.Join(errs...)
 }
 
-// points returns what a page says together with the one before.
-func (s *Source) points(t Target, p, before page) []series.Point {
-	var points []series.Point
-	add := func(metric string, value float64) {
-		key := series.NewKey(metric, series.Label{Name: "namespace", Value: t.Namespace}, series.Label{Name: "pod", Value: t.Pod})
-		points = append(points, series.Point{Key: key, Sample: series.Sample{Time: p.at, Value: value}})
+// match keeps the state of the servers that were found, drops that of others, and tells in which namespaces some are gone.
+func (s *Source) match(found []pods.Server) (gone map[string]bool, err error) {
+	current := make(map[string]bool, len(found))
+	for _, f := range found {
+		current[f.Key] = true
+		if s.servers[f.Key] == nil {
+			s.servers[f.Key] = &server{peer: &peer{namespace: f.Namespace}}
+		}
 	}
-	busy := p.inflight()
-	add(inflight, busy)
-	if s.limit > 0 {
-		add(queue, max(0, busy-float64(s.limit)))
+	gone = make(map[string]bool)
+	var errs []error
+	for key, one := range s.servers {
+		if !current[key] {
+			gone[one.namespace] = true
+			errs = append(errs, one.close())
+			delete(s.servers, key)
+		}
 	}
-	if rate, ok := p.rate(before); ok {
-		add(requests, rate)
-	}
-	return points
+	return gone, errors.Join(errs...)
 }
 
-// read reads one page.
-func (s *Source) read(ctx context.Context, t Target) (page, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.wait)
-	defer cancel()
-	miss := func(reason collectors.Reason, err error) (page, error) {
-		return page{}, &collectors.Missing{What: "the metrics of pod " + t.Pod + " at " + t.URL, Reason: reason, Err: err}
+// since returns what happened at a server since its page before, which may be the one that it would have shown when it
+// began, and makes the page the one before the next.
+func (s *Source) since(one *server, now *page.Page) (load.Interval, bool) {
+	before := one.before
+	if before == nil {
+		if born, known := now.Newborn(); known && now.At.Sub(born.At) <= young*s.config.Interval {
+			before = &born
+		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.URL, nil)
-	if err != nil {
-		return miss(collectors.Other, err)
+	one.before = now
+	if before == nil {
+		return load.Interval{}, false
 	}
-	req.Header.Set("Accept", "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.5")
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return miss(broken(err), err)
-	}
-	defer resp.Body.Close()
-	at := time.Now()
-	if resp.StatusCode != http.StatusOK {
-		return miss(refused(resp.StatusCode), fmt.Errorf("the server answered %s", resp.Status))
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err != nil {
-		return miss(broken(err), err)
-	}
-	if len(body) > maxBody {
-		return miss(collectors.BadData, errTooLarge)
-	}
-	p, err := parse(body, resp.Header.Get("Content-Type"), at)
-	switch {
-	case errors.Is(err, errNoCounter):
-		return miss(collectors.NotFound, err)
-	case err != nil:
-		return miss(collectors.BadData, err)
-	}
-	return p, nil
+	return load.Between(before, now)
 }
 
-// broken returns the reason of a request that got no answer.
-func broken(err error) collectors.Reason {
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return collectors.Timeout
-	}
-	return collectors.Unreachable
-}
-
-// refused returns the reason of an answer without a page.
-func refused(status int) collectors.Reason {
-	switch {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return collectors.Denied
-	case status == http.StatusNotFound, status == http.StatusGone:
-		return collectors.NotFound
-	case status >= http.StatusInternalServerError:
-		return collectors.Unreachable
-	default:
-		return collectors.Other
+// tellFamily logs which library counts the calls, when that is known and when it changes.
+func (s *Source) tellFamily(family string) {
+	if family != "" && family != s.family {
+		s.logger.Info("Found how the servers count their calls.", "collector", "grpc", "target", s.config.Name, "family", family)
+		s.family = family
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/collectors"
@@ -71,7 +72,11 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 		add(collectors.Named{Kind: "kafka", Name: c.Name, Interval: c.Interval}, source)
 	}
 	for _, c := range c.GRPC {
-		source, err := rpc.New(rpc.Options{Config: c})
+		cluster, err := a.pods(c)
+		if err != nil {
+			return nil, fmt.Errorf("cannot set up the gRPC collector %s: %w", c.Name, err)
+		}
+		source, err := rpc.New(rpc.Options{Config: c, Cluster: cluster, Logger: a.logger})
 		if err != nil {
 			return nil, fmt.Errorf("cannot set up the gRPC collector %s: %w", c.Name, err)
 		}
@@ -94,4 +99,20 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 		return nil, fmt.Errorf("cannot set up the collectors: %w", err)
 	}
 	return s, nil
+}
+
+// pods returns what lists the pods of a set of gRPC servers; nil where none are to be listed, or there is no cluster.
+func (a *App) pods(c rpc.Config) (kubernetes.Interface, error) {
+	if c.Pods == nil || a.opts.Cluster == nil {
+		return nil, nil //nolint:nilnil // rpc.New tells the two apart
+	}
+	config, err := a.opts.Cluster.ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a client of the cluster: %w", err)
+	}
+	return client, nil
 }
