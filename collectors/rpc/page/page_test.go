@@ -273,9 +273,9 @@ func TestBoundsThatAllMethodsHave(t *testing.T) {
 // TestNative reads what client_golang itself writes, in each format that it has.
 func TestNative(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	started := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "grpc_server_started_total"}, []string{"grpc_type", "grpc_service", "grpc_method"})
+	started := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "grpc_server_started_total", Help: "Calls begun."}, []string{"grpc_type", "grpc_service", "grpc_method"})
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "grpc_server_handling_seconds", Buckets: []float64{0.1, 1}, NativeHistogramBucketFactor: 1.1,
+		Name: "grpc_server_handling_seconds", Help: "Time.", Buckets: []float64{0.1, 1}, NativeHistogramBucketFactor: 1.1,
 	}, []string{"grpc_type", "grpc_service", "grpc_method"})
 	reg.MustRegister(started, took)
 	for _, m := range []string{"C", "D"} {
@@ -338,7 +338,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("grpc_server_started 1\ngrpc_server_handling_seconds_bucket{le=\"1\"} 3\ngrpc_server_handling_seconds_bucket{le=\"+Inf\"} 2\n"), 0)
 	f.Add([]byte(`rpc_server_duration_count{rpc_method="a"} 1`+"\n"), 0)
 	reg := prometheus.NewRegistry()
-	took := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rpc_server_call_duration_seconds", NativeHistogramBucketFactor: 1.1})
+	took := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rpc_server_call_duration_seconds", Help: "Time.", NativeHistogramBucketFactor: 1.1})
 	reg.MustRegister(took)
 	took.Observe(1)
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
