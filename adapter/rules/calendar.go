@@ -22,8 +22,8 @@ type CalendarEntry struct {
 	Text []byte `yaml:"-"`
 }
 
-// clock resolves the time zone and the calendar of a forecast.
-func (c *check) clock(f *Forecast) {
+// Clock fills in Zone and Events from Timezone and Calendar, and reports what is wrong with those. Step is above 0.
+func (f *Forecast) Clock(report func(field, problem string)) {
 	if f.Timezone == "" && len(f.Calendar) == 0 {
 		return
 	}
@@ -31,18 +31,18 @@ func (c *check) clock(f *Forecast) {
 	if f.Timezone != "" {
 		var err error
 		if zone, err = time.LoadLocation(f.Timezone); err != nil || f.Timezone == "Local" {
-			c.fail("forecast.timezone", "%q is not a time zone: use a name of the IANA database such as Europe/Berlin", f.Timezone)
+			report("timezone", fmt.Sprintf("%q is not a time zone: use a name of the IANA database such as Europe/Berlin", f.Timezone))
 			return
 		}
 		if 24*time.Hour%f.Step != 0 {
-			c.fail("forecast.timezone", "a day is not a whole number of steps of %v: choose another step, or leave the time zone out", f.Step)
+			report("timezone", fmt.Sprintf("a day is not a whole number of steps of %v: choose another step, or leave the time zone out", f.Step))
 		}
 	}
 	f.Zone = zone
 	for i, entry := range f.Calendar {
 		events, field, problem := entry.events(zone)
 		if problem != "" {
-			c.fail(fmt.Sprintf("forecast.calendar[%d]%s", i, field), "%s", problem)
+			report(fmt.Sprintf("calendar[%d]%s", i, field), problem)
 		}
 		f.Events = append(f.Events, events...)
 	}

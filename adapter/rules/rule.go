@@ -205,7 +205,7 @@ func (c *check) forecast(f *Forecast, interval time.Duration) {
 		c.fail("forecast.absent", "%q is neither %q nor %q", f.Absent, AbsentMissing, AbsentZero)
 	}
 	if f.Step > 0 {
-		c.clock(f)
+		f.Clock(func(field, problem string) { c.fail("forecast."+field, "%s", problem) })
 	}
 	if f.Step < interval {
 		c.fail("forecast.step", "%v is shorter than the metric's interval, %v: most steps would have no sample", f.Step, interval)

@@ -12,12 +12,15 @@ import (
 
 	"github.com/foresail/foresail/cmd/foresail/app/backtest"
 	"github.com/foresail/foresail/cmd/foresail/app/chart"
+	"github.com/foresail/foresail/cmd/foresail/app/config"
 )
 
 // backtestFlags say what is walked.
 type backtestFlags struct {
 	backtest.Options
 	from, to   string
+	timezone   string
+	calendar   []string
 	prometheus prometheusFlags
 }
 
@@ -61,6 +64,8 @@ func (f *backtestFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.from, "from", "", "the first moment of the query, RFC 3339; five weeks before --to unless given")
 	fs.StringVar(&f.to, "to", "", "the last moment of the query, RFC 3339; now unless given")
 	fs.DurationVar(&f.Forecast.Step, "step", 5*time.Minute, "the distance of the grid that samples are averaged on")
+	fs.StringVar(&f.timezone, "timezone", "", "the IANA name of the clocks by which the load repeats, as in Europe/Berlin; UTC unless given")
+	fs.StringArrayVar(&f.calendar, "calendar", nil, "an iCalendar file of days and events that are not like others, or a day that is like a Sunday, as in 2026-12-25; may be repeated")
 	fs.StringVar(&f.Plot, "plot", "", "draw it into this file, .svg or .png")
 	fs.BoolVar(&f.JSON, "json", false, "print the summary as JSON")
 	f.prometheus.add(fs)
@@ -72,9 +77,9 @@ const span = 5 * 7 * 24 * time.Hour
 // complete checks the flags and fills in what follows from them.
 func (f *backtestFlags) complete() error {
 	var problems []error
-	config := f.Forecast
-	config.Default()
-	config.Validate(func(field, problem string) {
+	whole := f.Forecast
+	whole.Default()
+	whole.Validate(func(field, problem string) {
 		if field != "lead" { // What is wrong with the seasons is wrong with the step: they cannot be chosen here.
 			field = "step"
 		}
@@ -94,6 +99,9 @@ func (f *backtestFlags) complete() error {
 		if sameFile(path, f.Input) {
 			return fmt.Errorf("%s is the file of --input, which would be lost", name)
 		}
+	}
+	if err := config.Clock(&f.Forecast, f.timezone, f.calendar); err != nil {
+		return err
 	}
 	if f.Plot != "" {
 		if _, err := chart.Format(f.Plot); err != nil {

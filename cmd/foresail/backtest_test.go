@@ -247,3 +247,60 @@ func TestBacktestOfAQuery(t *testing.T) {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 }
+
+// An event that the calendar expects multiplies the forecast of its time, by local time, and of no other.
+func TestBacktestByTimezoneAndCalendar(t *testing.T) {
+	input, dir := week(t), t.TempDir()
+	sale := writeAs(t, "sale.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20250112T110000\nDTEND:20250112T130000\nX-FORESAIL-UPLIFT:3\nEND:VEVENT\nEND:VCALENDAR\n")
+	walked := func(args ...string) (rows map[string][]string, stdout string) {
+		t.Helper()
+		output := filepath.Join(dir, "out.csv")
+		status, stdout, stderr := call(t, append([]string{"backtest", "--input", input, "--output", output}, args...)...)
+		if status != 0 {
+			t.Fatalf("%v: status %d: %s", args, status, stderr)
+		}
+		text, err := os.ReadFile(output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = map[string][]string{}
+		for _, row := range all[1:] {
+			rows[row[0]] = row
+		}
+		return rows, stdout
+	}
+	plain, _ := walked()
+	rows, stdout := walked("--timezone", "Europe/Berlin", "--calendar", sale, "--calendar", "2025-01-08")
+	if !strings.Contains(stdout, "hour (Europe/Berlin)") || !strings.Contains(stdout, "by the local times of Europe/Berlin") {
+		t.Errorf("the zone is not said:\n%s", stdout)
+	}
+	median := func(rows map[string][]string, issued string) float64 {
+		v, err := strconv.ParseFloat(rows[issued][4], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for issued, want := range map[string]float64{
+		"2025-01-12T09:25:00Z": 1, // Of the step that ends at 9:55, 10:55 in Berlin; the sale is from 10:00 to 12:00 UTC.
+		"2025-01-12T09:35:00Z": 3,
+		"2025-01-12T09:55:00Z": 3,
+	} {
+		if got := median(rows, issued) / median(plain, issued); math.Abs(got-want) > .1*want {
+			t.Errorf("%s: %v times what is forecast without a calendar, want %v", issued, got, want)
+		}
+	}
+	for want, args := range map[string][]string{
+		`--timezone: "Mars/Olympus" is not a time zone`:               {"--timezone", "Mars/Olympus"},
+		"--calendar is neither a day such as 2026-12-25 nor a file: ": {"--calendar", filepath.Join(dir, "none.ics")},
+		"--calendar: cannot use " + input + ": line 1: ":              {"--calendar", input},
+	} {
+		if status, _, stderr := call(t, append([]string{"backtest", "--input", input}, args...)...); status != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%v: status %d: %s", args, status, stderr)
+		}
+	}
+}

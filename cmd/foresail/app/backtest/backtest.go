@@ -2,6 +2,7 @@
 package backtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.WritePicture(func(w io.Writer, format string) error { return draw(w, format, rows) }); err != nil {
 		return err
 	}
-	summary := backtest.Summarise(grid, rows, o.Forecast, time.UTC)
+	summary := backtest.Summarise(grid, rows, o.Forecast, cmp.Or(o.Forecast.Zone, time.UTC))
 	r := report{source: load.Source, samples: len(load.Samples), config: o.Forecast, grid: grid, summary: summary, spent: spent, patterns: o.patterns(grid)}
 	if o.JSON {
 		return r.json(o.Out)

@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -62,7 +63,7 @@ func (r *report) text(out io.Writer) error {
 	}
 	r.served(&b)
 	say("")
-	hours(&b, s.Hours)
+	hours(&b, r.config.Zone, s.Hours)
 	say("\n%v of CPU time, %.0f us a step with all refits.", r.spent.Round(time.Millisecond), float64(r.spent.Nanoseconds())/1e3/float64(max(s.Steps, 1)))
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -107,9 +108,9 @@ func (r *report) served(b *strings.Builder) {
 	_ = w.Flush() // To memory.
 }
 
-func hours(b *strings.Builder, all [24]backtest.Score) {
+func hours(b *strings.Builder, zone *time.Location, all [24]backtest.Score) {
 	w := table(b)
-	_, _ = fmt.Fprintf(w, "hour (UTC)\tsteps\tmean error\tloss\tcovers\tlargest within the lead: loss\tcovers\t\n")
+	_, _ = fmt.Fprintf(w, "hour (%s)\tsteps\tmean error\tloss\tcovers\tlargest within the lead: loss\tcovers\t\n", cmp.Or(zone, time.UTC))
 	for hour, s := range all {
 		if s.Count > 0 {
 			_, _ = fmt.Fprintf(w, "%02d\t%d\t%s\t%s\t%s\t%s\t%s\t\n", hour, s.Count, number(s.Error), number(s.Pinball), percent(s.Covered), number(s.WindowPinball), percent(s.WindowCovered))

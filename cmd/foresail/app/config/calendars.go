@@ -1,26 +1,30 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/slots"
 )
 
 // readCalendars reads the files that the forecasts' calendars name, relative to dir.
 func (f *File) readCalendars(dir string, report func(field, problem string)) {
-	read := func(at string, forecast *rules.Forecast) {
-		if forecast == nil {
+	read := func(at string, f *rules.Forecast) {
+		if f == nil {
 			return
 		}
-		for i := range forecast.Calendar {
-			entry := &forecast.Calendar[i]
+		for i := range f.Calendar {
+			entry := &f.Calendar[i]
 			if entry.File == "" {
 				continue
 			}
@@ -103,7 +107,31 @@ func plain(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// readCalendar reads no more than a calendar may have, whatever the path leads to.
+// Clock fills in the time zone and the events of a forecast whose step is above 0, from what the flags --timezone and --calendar say: the
+// latter are iCalendar files, or days that are forecast like Sundays. Errors name the flag.
+func Clock(f *forecast.Config, timezone string, calendar []string) error {
+	r := rules.Forecast{Config: *f, Timezone: timezone}
+	for _, name := range calendar {
+		entry := rules.CalendarEntry{Day: name}
+		if _, err := time.Parse(time.DateOnly, name); err != nil {
+			text, err := readCalendar(name)
+			if err != nil {
+				return fmt.Errorf("--calendar is neither a day such as 2026-12-25 nor a file: %w", err)
+			}
+			entry = rules.CalendarEntry{File: name, Text: text}
+		}
+		r.Calendar = append(r.Calendar, entry)
+	}
+	var problems []error
+	r.Clock(func(field, problem string) {
+		flag, _, _ := strings.Cut(field, "[")
+		problems = append(problems, fmt.Errorf("--%s: %s", flag, problem))
+	})
+	f.Zone, f.Events = r.Zone, r.Events
+	return errors.Join(problems...)
+}
+
+// readCalendar reads no more than what is found to be more than a calendar may have, whatever the path leads to.
 func readCalendar(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
