@@ -43,7 +43,7 @@ type exporter struct {
 	table func() *Table
 	now   func() time.Time
 
-	series, forecast, window, due, error, state, skill, coverage, peak, matured, covered, errors *prometheus.Desc
+	series, forecast, window, due, error, state, skill, ready, coverage, peak, matured, covered, errors *prometheus.Desc
 }
 
 func newExporter(table func() *Table, now func() time.Time) *exporter {
@@ -60,6 +60,7 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 		error:    desc("forecast_error", "The newest grid value minus the median that had been forecast for it, in units of the metric.", "series", "lead"),
 		state:    desc("forecast_state", "1 for the reason why the forecast is trusted or not.", "series", "reason"),
 		skill:    desc("forecast_skill_ratio", "1 - loss/naive loss of the window maximum's .9 quantile, over a week.", "series"),
+		ready:    desc("forecast_ready_timestamp_seconds", "Unix time at which enough is expected to be known, while the reason is warming_up.", "series"),
 		coverage: desc("forecast_coverage_ratio", "Share of window maxima that were not above their .9 quantile, over a week.", "series"),
 		peak:     desc("forecast_peak_ratio", "What the window maximum's median was multiplied by, from means of steps to the largest samples in them.", "series"),
 		matured:  desc("forecast_matured_total", "Forecasts one full lead ahead whose time has come.", "series"),
@@ -70,7 +71,7 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 
 // Describe sends the descriptions of all that Collect may send.
 func (e *exporter) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.series, e.forecast, e.window, e.due, e.error, e.state, e.skill, e.coverage, e.peak, e.matured, e.covered, e.errors} {
+	for _, d := range []*prometheus.Desc{e.series, e.forecast, e.window, e.due, e.error, e.state, e.skill, e.ready, e.coverage, e.peak, e.matured, e.covered, e.errors} {
 		out <- d
 	}
 }
@@ -93,6 +94,9 @@ func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Ti
 	gauge(out, e.state, 1, metric, labels, string(state.Reason))
 	if finite(state.Skill) {
 		gauge(out, e.skill, state.Skill, metric, labels)
+	}
+	if !state.ReadyAt.IsZero() {
+		gauge(out, e.ready, float64(state.ReadyAt.Unix()), metric, labels)
 	}
 	if finite(state.Coverage) {
 		gauge(out, e.coverage, state.Coverage, metric, labels)

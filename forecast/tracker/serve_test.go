@@ -2,11 +2,13 @@ package tracker
 
 import (
 	"bytes"
+	"log/slog"
 	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/foresail/foresail/forecast/clamp"
@@ -134,5 +136,26 @@ foresail_forecast_clamped_total{clamp="range",metric="load"} 0
 `
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "foresail_forecast_clamped_total"); err != nil {
 		t.Error(err)
+	}
+}
+
+// While a forecast warms up it is told until when, and not any more once it is ready.
+func TestReadyIsTold(t *testing.T) {
+	now := begin
+	registry := prometheus.NewRegistry()
+	tr, err := New(Options{Logger: slog.New(slog.DiscardHandler), Registerer: registry, Now: func() time.Time { return now }}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		until time.Duration
+		want  int
+	}{{5 * time.Minute, 1}, {40 * time.Minute, 0}} {
+		for ; now.Before(begin.Add(c.until)); now = now.Add(5 * time.Second) {
+			tr.Observe("load", now, vector(1, now))
+		}
+		if n, err := testutil.GatherAndCount(registry, "foresail_forecast_ready_timestamp_seconds"); n != c.want || err != nil {
+			t.Errorf("after %v: %d told, want %d; %v", c.until, n, c.want, err)
+		}
 	}
 }
