@@ -50,11 +50,11 @@ def show(title: str, rows: dict[str, dict[str, float]]) -> None:
 def main() -> int:
     flags = argparse.ArgumentParser(description=__doc__)
     flags.add_argument("traces", type=Path, help="a trace, or a directory of them: timestamp,value rows in .csv or .csv.gz")
-    flags.add_argument("--peers", default=",".join(PEERS), help="which to walk with; all unless given")
+    flags.add_argument("--peers", default=",".join(PEERS), help="which to walk with beside Foresail")
     flags.add_argument("--foresail", type=Path, default=Path("bin/foresail"), help="the program to compare with")
     flags.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many walk at a time")
     args = flags.parse_args()
-    methods = ["foresail", *args.peers.split(",")]
+    methods = ["foresail", *filter(None, args.peers.split(","))]
     if unknown := set(methods) - {"foresail", *PEERS}:
         flags.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(PEERS)}")
     paths = [args.traces] if args.traces.is_file() else sorted(p for p in args.traces.glob("*.csv*") if p.name.endswith((".csv", ".csv.gz")))
