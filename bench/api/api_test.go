@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -99,41 +98,4 @@ func TestStatusesTellTheLongestWait(t *testing.T) {
 			t.Errorf("of three autoscalers: %v, want 2 of 3", err)
 		}
 	})
-}
-
-func TestReportEndsWithOneObject(t *testing.T) {
-	var r report
-	r.told("beside", 12.3456789, "ms")
-	r.held("good", 900, "reads/s", atLeast, 900)
-	r.held("bad", 2.01, "ms", atMost, 2)
-	var out bytes.Buffer
-	if err := r.print(&out); err == nil {
-		t.Error("a missed figure is no error")
-	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	var last struct {
-		OK      bool
-		Figures []figure
-	}
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
-		t.Fatal(err)
-	}
-	want := []struct {
-		name  string
-		value float64
-		ok    bool
-	}{{"beside", 12.35, true}, {"good", 900, true}, {"bad", 2.01, false}}
-	for i, w := range want {
-		if f := last.Figures[i]; f.Name != w.name || f.Value != w.value || f.OK != w.ok {
-			t.Errorf("figure %d is %+v, want %+v", i, f, w)
-		}
-	}
-	if last.OK {
-		t.Error("all is said to be well with one figure missed")
-	}
-	smoke := report{smoke: true}
-	smoke.timed("slow", 5, "ms", atMost, 2)
-	if err := smoke.print(&out); err != nil {
-		t.Errorf("a time is held to its limit where little is measured: %v", err)
-	}
 }

@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/foresail/foresail/bench/figures"
 )
 
 // many is the namespace of the autoscalers.
@@ -24,7 +26,7 @@ func (b *bench) autoscale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	if err := b.register(ctx, s); err != nil {
 		return err
 	}
@@ -47,7 +49,7 @@ func (b *bench) autoscale(ctx context.Context) error {
 	if err := b.autoscaler(ctx, 0, metricSpecs()...); err != nil {
 		return err
 	}
-	if err := s.wait(ctx, "the first autoscaler is served", 2*time.Minute, func(context.Context) error { return statuses.served(1) }); err != nil {
+	if err := s.Wait(ctx, "the first autoscaler is served", 2*time.Minute, func(context.Context) error { return statuses.served(1) }); err != nil {
 		return err
 	}
 	settled := settled(b.every)
@@ -67,7 +69,7 @@ func (b *bench) autoscale(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := s.wait(ctx, "all autoscalers are served", 2*time.Minute, func(context.Context) error { return statuses.served(b.autoscalers) }); err != nil {
+	if err := s.Wait(ctx, "all autoscalers are served", 2*time.Minute, func(context.Context) error { return statuses.served(b.autoscalers) }); err != nil {
 		return err
 	}
 	if err := b.syncsOf(ctx, s, statuses, byOne); err != nil {
@@ -84,7 +86,7 @@ type asked struct {
 
 // syncsOf measures some sync periods of all autoscalers.
 func (b *bench) syncsOf(ctx context.Context, s *server, statuses *statuses, byOne asked) error {
-	before, err := s.cpu()
+	before, err := s.CPU()
 	if err != nil {
 		return err
 	}
@@ -92,7 +94,7 @@ func (b *bench) syncsOf(ctx context.Context, s *server, statuses *statuses, byOn
 	if err := pause(ctx, began.Add(time.Duration(b.syncs)*b.sync)); err != nil {
 		return err
 	}
-	after, err := s.cpu()
+	after, err := s.CPU()
 	if err != nil {
 		return err
 	}
@@ -100,20 +102,20 @@ func (b *bench) syncsOf(ctx context.Context, s *server, statuses *statuses, byOn
 	all := asked{b.backend.distinct(began), b.perInterval(began, b.every)}
 	extra := b.backend.extra(began, b.every)
 	longest, unserved := statuses.since(began)
-	_, memory, err := s.memory()
+	_, memory, err := s.Memory()
 	if err != nil {
 		return err
 	}
 	what := fmt.Sprintf("%d autoscalers", b.autoscalers)
-	b.report.held(what+": without a value", float64(unserved), "", atMost, 0)
+	b.report.Held(what+": without a value", float64(unserved), "", figures.AtMost, 0)
 	// The controller looks at an autoscaler again one period after it was done with it, so a little later each time.
-	b.report.timed(what+": longest time from one served value to the next, in sync periods", longest.Seconds()/b.sync.Seconds(), "", atMost, 1.1)
-	b.report.timed(what+": cores used", (after-before)/lasted.Seconds(), "", atMost, 1)
-	b.report.told(what+": resident memory at most", memory, "MB")
-	b.report.held(what+": backend queries caused by reads of warm metrics", float64(extra), "", atMost, 0)
-	b.report.held(what+": different backend queries, more than with 1", float64(all.different-byOne.different), "", atMost, 0)
-	b.report.told("1 autoscaler of all metrics: backend queries per interval", byOne.perInterval, "")
-	b.report.told(what+": backend queries per interval", all.perInterval, "")
+	b.report.Timed(what+": longest time from one served value to the next, in sync periods", longest.Seconds()/b.sync.Seconds(), "", figures.AtMost, 1.1)
+	b.report.Timed(what+": cores used", (after-before)/lasted.Seconds(), "", figures.AtMost, 1)
+	b.report.Told(what+": resident memory at most", memory, "MB")
+	b.report.Held(what+": backend queries caused by reads of warm metrics", float64(extra), "", figures.AtMost, 0)
+	b.report.Held(what+": different backend queries, more than with 1", float64(all.different-byOne.different), "", figures.AtMost, 0)
+	b.report.Told("1 autoscaler of all metrics: backend queries per interval", byOne.perInterval, "")
+	b.report.Told(what+": backend queries per interval", all.perInterval, "")
 	return nil
 }
 
@@ -124,12 +126,12 @@ func (b *bench) register(ctx context.Context, s *server) error {
 		return err
 	}
 	select {
-	case <-p.done:
+	case <-p.Done:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if !p.cmd.ProcessState.Success() {
-		return errors.New(p.tail())
+	if !p.Good() {
+		return errors.New(p.Tail())
 	}
 	return nil
 }

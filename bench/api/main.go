@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/bench/api/constant"
+	"github.com/foresail/foresail/bench/figures"
 )
 
 // settings are what is measured.
@@ -94,7 +95,7 @@ func run(ctx context.Context, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &bench{settings: s, dir: dir, backend: newBackend(), report: report{smoke: s.smoke}}
+	b := &bench{settings: s, dir: dir, backend: newBackend(), report: figures.Report{Smoke: s.smoke}}
 	defer func() {
 		b.close()
 		if s.keep || err != nil && ctx.Err() == nil {
@@ -125,5 +126,5 @@ func run(ctx context.Context, s settings) (err error) {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "%6.1fs  done\n", time.Since(began).Seconds())
-	return b.report.print(os.Stdout)
+	return b.report.Print(os.Stdout)
 }

@@ -17,30 +17,33 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/foresail/foresail/bench/child"
+	"github.com/foresail/foresail/bench/figures"
 )
 
 // bench is all that runs while the figures are measured.
 type bench struct {
 	settings
 	dir     string
-	report  report
+	report  figures.Report
 	backend *backend
 	client  kubernetes.Interface
 	// children are in the order of their start.
-	children []*process
+	children []*child.Process
 }
 
 // close ends all that was started.
 func (b *bench) close() {
-	for _, child := range slices.Backward(b.children) {
-		child.stop()
+	for _, c := range slices.Backward(b.children) {
+		c.Stop()
 	}
 	b.backend.Close()
 }
 
 // child starts a process that ends with the bench at the latest.
-func (b *bench) child(name, path string, args ...string) (*process, error) {
-	p, err := start(b.dir, name, path, args...)
+func (b *bench) child(name, path string, args ...string) (*child.Process, error) {
+	p, err := child.Start(b.dir, name, path, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +77,8 @@ func (b *bench) startPlane(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.wait(ctx, "the control plane is up", 2*time.Minute, func(context.Context) error {
-		if p.said("ready ") == "" {
+	if err := p.Wait(ctx, "the control plane is up", 2*time.Minute, func(context.Context) error {
+		if p.Said("ready ") == "" {
 			return errors.New("it is not ready")
 		}
 		return nil
@@ -146,7 +149,7 @@ func (b *bench) deployment(ctx context.Context, namespace, name string, replicas
 // ready waits until a namespace has so many Ready pods and returns them.
 func (b *bench) ready(ctx context.Context, namespace string, want int) ([]pod, error) {
 	var pods []pod
-	err := b.children[0].wait(ctx, fmt.Sprintf("%d pods are Ready", want), 3*time.Minute, func(ctx context.Context) error {
+	err := b.children[0].Wait(ctx, fmt.Sprintf("%d pods are Ready", want), 3*time.Minute, func(ctx context.Context) error {
 		list, err := b.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err

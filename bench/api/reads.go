@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/foresail/foresail/bench/figures"
 )
 
 // rulesFile returns a prometheus-adapter file with twenty metrics; more is what each rule says beside.
@@ -54,7 +56,7 @@ func (b *bench) reads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer ours.stop()
+	defer ours.Stop()
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -63,7 +65,7 @@ func (b *bench) reads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer constant.stop()
+	defer constant.Stop()
 	if err := b.warm(ctx, ours); err != nil {
 		return err
 	}
@@ -79,9 +81,9 @@ func (b *bench) reads(ctx context.Context) error {
 	if err := b.speed(ctx, ours, constant); err != nil {
 		return err
 	}
-	b.report.held("backend queries caused by reads of warm metrics", float64(b.backend.extra(busy, b.every)), "", atMost, 0)
-	b.report.told("backend queries per interval without reads", without, "")
-	b.report.told("backend queries per interval while read at full speed", b.perInterval(busy, b.every), "")
+	b.report.Held("backend queries caused by reads of warm metrics", float64(b.backend.extra(busy, b.every)), "", figures.AtMost, 0)
+	b.report.Told("backend queries per interval without reads", without, "")
+	b.report.Told("backend queries per interval while read at full speed", b.perInterval(busy, b.every), "")
 	return nil
 }
 
@@ -123,7 +125,7 @@ func (b *bench) incumbent(ctx context.Context, pods []pod) error {
 	if err != nil {
 		return err
 	}
-	defer theirs.stop()
+	defer theirs.Stop()
 	for _, k := range kinds {
 		if err := theirs.has(ctx, k.path(k.rule), k.values(b.pods)); err != nil {
 			return err
@@ -135,9 +137,9 @@ func (b *bench) incumbent(ctx context.Context, pods []pod) error {
 				return err
 			}
 			name := fmt.Sprintf("prometheus-adapter: %s, %d clients", k.name, clients)
-			b.report.told(name, l.rate, "reads/s")
-			b.report.told(name+", p50", l.p50, "ms")
-			b.report.told(name+", backend queries per read", float64(other.taken(began))/float64(l.reads), "")
+			b.report.Told(name, l.rate, "reads/s")
+			b.report.Told(name+", p50", l.p50, "ms")
+			b.report.Told(name+", backend queries per read", float64(other.taken(began))/float64(l.reads), "")
 		}
 	}
 	return nil
@@ -192,19 +194,19 @@ func (b *bench) speed(ctx context.Context, ours, constant *server) error {
 			for i, s := range subjects {
 				name := fmt.Sprintf("%s: %s, %d clients", s.name, k.name, clients)
 				l := median(s.got)
-				b.report.told(name+", CPU per read", l.cpu, "ms")
+				b.report.Told(name+", CPU per read", l.cpu, "ms")
 				switch {
 				case i == 0:
 					ceiling = l
-					b.report.told(name, l.rate, "reads/s")
-					b.report.told(name+", p50", l.p50, "ms")
+					b.report.Told(name, l.rate, "reads/s")
+					b.report.Told(name+", p50", l.p50, "ms")
 				case clients == 1 && k.p50 > 0:
-					b.report.timed(name+", p50", l.p50, "ms", atMost, k.p50)
+					b.report.Timed(name+", p50", l.p50, "ms", figures.AtMost, k.p50)
 				case clients == 1:
-					b.report.told(name+", p50", l.p50, "ms")
+					b.report.Told(name+", p50", l.p50, "ms")
 				default:
-					b.report.timed(name, l.rate, "reads/s", atLeast, k.rate)
-					b.report.timed(name+", share of constant answers' rate", l.rate/ceiling.rate, "", atLeast, 0.9)
+					b.report.Timed(name, l.rate, "reads/s", figures.AtLeast, k.rate)
+					b.report.Timed(name+", share of constant answers' rate", l.rate/ceiling.rate, "", figures.AtLeast, 0.9)
 				}
 			}
 		}
@@ -239,7 +241,7 @@ func median(all []loaded) loaded {
 
 // load reads one path with so many clients, each of which asks again as soon as it is answered. A read that fails ends it.
 func load(ctx context.Context, s *server, path string, clients int, length time.Duration) (loaded, error) {
-	before, err := s.cpu()
+	before, err := s.CPU()
 	if err != nil {
 		return loaded{}, err
 	}
@@ -264,7 +266,7 @@ func load(ctx context.Context, s *server, path string, clients int, length time.
 	if ctx.Err() != nil {
 		return loaded{}, context.Cause(ctx)
 	}
-	after, err := s.cpu()
+	after, err := s.CPU()
 	all := slices.Sorted(slices.Values(slices.Concat(took...)))
 	return loaded{
 		reads: len(all),

@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/foresail/foresail/bench/figures"
 )
 
 // refresh measures what it costs to keep many rules of many pods fresh: every rule has a value of every pod. The pods
@@ -39,7 +41,7 @@ func (b *bench) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	settled := settled(b.interval)
 	if err := b.readAll(ctx, s, 0); err != nil {
 		return err
@@ -52,7 +54,7 @@ func (b *bench) refresh(ctx context.Context) error {
 
 // intervalsOf measures some intervals, in each of which every rule is read.
 func (b *bench) intervalsOf(ctx context.Context, s *server, pods int) error {
-	before, err := s.cpu()
+	before, err := s.CPU()
 	if err != nil {
 		return err
 	}
@@ -65,21 +67,21 @@ func (b *bench) intervalsOf(ctx context.Context, s *server, pods int) error {
 			return err
 		}
 	}
-	after, err := s.cpu()
+	after, err := s.CPU()
 	if err != nil {
 		return err
 	}
 	queries := b.perInterval(began, b.interval)
-	now, most, err := s.memory()
+	now, most, err := s.Memory()
 	if err != nil {
 		return err
 	}
 	what := fmt.Sprintf("%d pods in %d namespaces, %d rules", pods, b.namespaces, b.rules)
-	b.report.timed(what+": CPU per interval", (after-before)/float64(b.intervals), "s", atMost, 2)
-	b.report.timed(what+": resident memory at most", most, "MB", atMost, 500)
-	b.report.told(what+": resident memory at the end", now, "MB")
-	b.report.told(what+": values kept fresh", float64(pods*b.rules), "")
-	b.report.told(what+": backend queries per interval", queries, "")
+	b.report.Timed(what+": CPU per interval", (after-before)/float64(b.intervals), "s", figures.AtMost, 2)
+	b.report.Timed(what+": resident memory at most", most, "MB", figures.AtMost, 500)
+	b.report.Told(what+": resident memory at the end", now, "MB")
+	b.report.Told(what+": values kept fresh", float64(pods*b.rules), "")
+	b.report.Told(what+": backend queries per interval", queries, "")
 	return nil
 }
 

@@ -14,11 +14,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/foresail/foresail/bench/child"
 )
 
 // server is one metrics API server, read as the cluster's aggregator reads it.
 type server struct {
-	*process
+	*child.Process
 	port   int
 	client *http.Client
 }
@@ -42,8 +44,8 @@ func (b *bench) server(ctx context.Context, name, path string, args ...string) (
 	if err != nil {
 		return nil, err
 	}
-	s := &server{process: p, port: port, client: client}
-	return s, p.wait(ctx, name+" is ready", time.Minute, func(ctx context.Context) error {
+	s := &server{Process: p, port: port, client: client}
+	return s, p.Wait(ctx, name+" is ready", time.Minute, func(ctx context.Context) error {
 		_, err := s.get(ctx, "/readyz")
 		return err
 	})
@@ -103,14 +105,14 @@ func (s *server) get(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s to %s: %.500s", s.name, response.Status, path, body)
+		return nil, fmt.Errorf("%s answers %s to %s: %.500s", s.Name, response.Status, path, body)
 	}
 	return body, nil
 }
 
 // has waits until a read is answered with so many values.
 func (s *server) has(ctx context.Context, path string, values int) error {
-	return s.wait(ctx, fmt.Sprintf("%s has %d values", path, values), time.Minute, func(ctx context.Context) error {
+	return s.Wait(ctx, fmt.Sprintf("%s has %d values", path, values), time.Minute, func(ctx context.Context) error {
 		body, err := s.get(ctx, path)
 		if err != nil {
 			return err

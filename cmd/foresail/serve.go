@@ -22,10 +22,6 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 )
 
-// heapFloor is memory that is never touched, so that the system never provides it, and that the garbage collector counts: in a
-// small heap it would otherwise run for every few megabytes of answers, a tenth of what a read costs.
-const heapFloor = 64 << 20
-
 // serveFlags are all flags of foresail serve; those of prometheus-adapter are among them.
 type serveFlags struct {
 	path         string
@@ -157,6 +153,7 @@ func serveCommand(logs logs) *cobra.Command {
 			defer watching.Wait()
 			defer stop()
 			watching.Go(func() { watch(ctx, watchInterval, read, hangups, flags.contents, func() { _ = a.Reload(flags.load) }) })
+			watching.Go(func() { boundMemory(ctx, logger) })
 			floor := make([]byte, heapFloor)
 			defer runtime.KeepAlive(floor)
 			return a.Run(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/foresail/foresail/forecast/series"
@@ -12,6 +13,13 @@ import (
 // chunk is the number of points per series asked for at once: a week of 5m steps, well under the 11,000 that
 // Prometheus answers.
 const chunk = 2016
+
+// patience is how often what came since a snapshot is asked for before loaded series go on without it, and smallGap is the gap that
+// costs a forecast so little that the past is not learnt anew for it.
+const (
+	patience = 4
+	smallGap = time.Hour
+)
 
 // History answers with the past of a query's series: every one's values at from, from+step, ... up to to, both included.
 type History interface {
@@ -23,63 +31,72 @@ type History interface {
 // are the same whether learnt at once or live. Live samples that arrive meanwhile are served from as usual, and are learnt
 // again on top of the history if they are newer than it.
 //
-// Of series that were loaded it asks for what came since.
+// The past is asked for in chunks, the newest first: only series in that, or live already, are followed back. The error names every
+// chunk that could not be had, or that the metric has no spec; the others are learnt all the same, unless it is the newest or ctx is
+// done. Calling again with the same query asks for those chunks and for what came since, nothing else, and learns all of it again. A
+// series is replaced only by one that has learnt at least as much.
 //
-// The newest chunk is asked first: only series in it, or live already, are followed back. The error names every part of
-// the past that could not be had, or that the metric has no spec; the rest is learnt all the same, and
-// calling again repeats the whole. A series is replaced only by one that has learnt at least as much.
+// Of series that were loaded it asks for what came since. They wait for that, but go on without it after four calls.
 func (t *Tracker) Backfill(ctx context.Context, name, query string, h History, now time.Time) error {
 	m := (*t.metrics.Load())[name]
 	if m == nil {
 		return fmt.Errorf("cannot back-fill %s: not a forecast metric", name)
 	}
-	f, err := m.begin(name)
+	f, err := m.begin(name, query)
 	if err != nil {
 		return err
 	}
 	f.issueSince = now.Add(-2*f.spec.Forecast.Lead - f.spec.Forecast.Step)
-	err = f.fill(ctx, query, h, now)
+	learn, err := f.fetch(ctx, h, now)
+	if f.shared != nil && err != nil && ctx.Err() == nil {
+		learn = m.lost()
+		if learn && now.Sub(f.since) <= smallGap {
+			t.log.Warn("a forecast goes on from its snapshot without what came since", "metric", name, "since", f.since, "err", err)
+			err = nil
+		}
+	}
+	if learn {
+		f.learn()
+	}
 	m.Lock()
 	defer m.Unlock()
-	m.end(f)
+	m.end(f, learn, err == nil)
 	t.publishRows(name, m)
 	return err
 }
 
 // filler is a back-fill under way: series that nobody else sees yet.
 type filler struct {
-	spec       Spec
-	refits     *refits
-	series     map[series.Key]*tracked
-	issueSince time.Time
-	since      time.Time // From when on loaded series know nothing; zero without any.
-	shared     *metric   // Whose lock is to be held, as loaded series are seen by others; nil without any.
+	spec        Spec
+	refits      *refits
+	series      map[series.Key]*tracked
+	past        *fetched
+	first, last int64 // Slots.
+	issueSince  time.Time
+	since       time.Time // From when on loaded series know nothing; zero without any.
+	shared      *metric   // Whose lock is to be held, as loaded series are seen by others; nil without any.
 }
 
-// begin starts to note live samples, and follows the series that are live already.
-func (m *metric) begin(name string) (*filler, error) {
+// begin starts to note live samples, and follows the series that are live already and those that were fetched before.
+func (m *metric) begin(name, query string) (*filler, error) {
 	m.Lock()
 	defer m.Unlock()
-	if m.resuming {
-		return m.catchUp(), nil
-	}
-	if m.filling != nil {
+	if m.busy {
 		return nil, fmt.Errorf("cannot back-fill %s: already being back-filled", name)
 	}
-	m.filling = map[series.Key][]series.Sample{}
-	f := &filler{spec: m.spec, refits: m.refits, series: map[series.Key]*tracked{}}
-	for key := range m.series {
-		f.add(key)
+	m.busy = true
+	if m.filling == nil {
+		m.filling = map[series.Key][]series.Sample{}
 	}
-	return f, nil
-}
-
-// catchUp is begin for series that were loaded.
-func (m *metric) catchUp() *filler {
-	m.resuming = false
-	f := &filler{spec: m.spec, refits: m.refits, series: map[series.Key]*tracked{}, shared: m}
+	if m.past == nil || m.past.query != query {
+		m.past = &fetched{query: query}
+	}
+	f := &filler{spec: m.spec, refits: m.refits, series: map[series.Key]*tracked{}, past: m.past}
+	if m.resuming {
+		f.shared = m
+	}
 	for key, s := range m.series {
-		if !s.held {
+		if !m.resuming || !s.held {
 			f.add(key)
 			continue
 		}
@@ -88,44 +105,64 @@ func (m *metric) catchUp() *filler {
 			f.since = s.newest
 		}
 	}
-	return f
+	for _, p := range m.past.parts {
+		for key := range p.values {
+			f.add(key)
+		}
+	}
+	return f, nil
 }
 
-// fill asks for the newest part of the past, then for the others from old to new.
-func (f *filler) fill(ctx context.Context, query string, h History, now time.Time) error {
+// lost counts a failure to learn what came since a snapshot, and tells whether to go on without.
+func (m *metric) lost() bool {
+	m.Lock()
+	defer m.Unlock()
+	m.tries++
+	return m.tries >= patience
+}
+
+// fetch asks for what is not known yet, and tells whether there is something new to learn.
+func (f *filler) fetch(ctx context.Context, h History, now time.Time) (learn bool, err error) {
 	step := f.spec.Forecast.Step
 	begin := now.Add(-f.spec.History)
 	if f.since.After(begin) {
 		begin = f.since
 	}
-	slot := begin.UnixNano() / int64(step)
-	from := time.Unix(0, slot*int64(step)+int64(step/2))
-	end := int(now.Sub(from) / step) // The last slot whose middle has passed.
-	start := max(end-chunk+1, 0)
-	var problems []error
-	learn := func(first, last int, runs []series.Run, err error) {
-		if err == nil {
-			f.feed(runs, from.Add(time.Duration(first)*step), from.Add(time.Duration(last)*step))
-		}
+	f.first = begin.UnixNano() / int64(step)
+	f.last = f.first + int64(now.Sub(f.middle(f.first))/step) // The last slot whose middle has passed.
+	if f.last < f.first {
+		return true, nil
 	}
-	ask := func(first, last int) ([]series.Run, error) {
-		a, b := from.Add(time.Duration(first)*step), from.Add(time.Duration(last)*step)
-		runs, err := h.QueryRange(ctx, query, a, b, step)
+	var problems []error
+	gained := !f.past.learnt
+	for _, r := range f.past.missing(f.first, f.last) {
+		if ctx.Err() != nil {
+			return false, errors.Join(append(problems, ctx.Err())...)
+		}
+		a, b := f.middle(r.first), f.middle(r.last)
+		runs, err := h.QueryRange(ctx, f.past.query, a, b, step)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("cannot back-fill %s from %s to %s: %w",
 				f.spec.Metric, a.UTC().Format(time.RFC3339), b.UTC().Format(time.RFC3339), err))
+			if r.last == f.last || ctx.Err() != nil {
+				return false, errors.Join(problems...)
+			}
+			continue
 		}
-		return runs, err
+		if r.last == f.last {
+			f.follow(runs)
+		} else {
+			gained = true
+		}
+		f.past.add(f.part(r, runs))
 	}
-	newest, err := ask(start, end)
-	f.follow(newest)
-	for first := 0; first < start && ctx.Err() == nil; first += chunk {
-		last := min(first+chunk, start) - 1
-		runs, err := ask(first, last)
-		learn(first, last, runs, err)
-	}
-	learn(start, end, newest, err)
-	return errors.Join(problems...)
+	return gained || len(problems) == 0, errors.Join(problems...)
+}
+
+// middle is that of a slot.
+func (f *filler) middle(slot int64) time.Time {
+	step := int64(f.spec.Forecast.Step)
+	return time.Unix(0, slot*step+step/2)
 }
 
 func (f *filler) follow(runs []series.Run) {
@@ -143,31 +180,54 @@ func (f *filler) add(key series.Key) {
 	}
 }
 
-// feed takes in what was answered of a part of the past.
-func (f *filler) feed(runs []series.Run, from, to time.Time) {
+// part is what was answered of the series that are followed.
+func (f *filler) part(of span, runs []series.Run) part {
+	p := part{span: of, values: map[series.Key][]float64{}}
+	for _, r := range runs {
+		key := r.Key.WithMetric(f.spec.Metric)
+		if f.series[key] == nil {
+			continue
+		}
+		values := make([]float64, of.last-of.first+1)
+		for i := range values {
+			values[i] = math.NaN()
+		}
+		for _, sample := range r.Samples {
+			if slot := sample.Time.UnixNano() / int64(f.spec.Forecast.Step); slot >= of.first && slot <= of.last {
+				values[slot-of.first] = sample.Value
+			}
+		}
+		p.values[key] = values
+	}
+	return p
+}
+
+// learn takes in all that is known of the past, old to new.
+func (f *filler) learn() {
+	for _, p := range f.past.parts {
+		f.feed(p)
+	}
+	f.past.learnt = true
+}
+
+// feed takes in a part of the past.
+func (f *filler) feed(p part) {
 	if f.shared != nil {
 		f.shared.Lock()
 		defer f.shared.Unlock()
 	}
-	answered := make(map[series.Key]bool, len(runs))
-	for _, r := range runs {
-		key := r.Key.WithMetric(f.spec.Metric)
-		s := f.series[key]
-		if s == nil {
-			continue
-		}
-		answered[key] = true
-		for _, sample := range r.Samples {
-			f.zeros(s, from, sample.Time)
-			s.take(sample, f.issueSince)
-			s.seen = sample.Time
-		}
-		f.zeros(s, from, to.Add(f.spec.Forecast.Step))
-	}
+	from, to := f.middle(max(p.first, f.first)), f.middle(p.last+1)
 	for key, s := range f.series {
-		if !answered[key] {
-			f.zeros(s, from, to.Add(f.spec.Forecast.Step))
+		for i, v := range p.values[key] {
+			at := f.middle(p.first + int64(i))
+			if math.IsNaN(v) || at.Before(from) {
+				continue
+			}
+			f.zeros(s, from, at)
+			s.take(series.Sample{Time: at, Value: v}, f.issueSince)
+			s.seen = at
 		}
+		f.zeros(s, from, to)
 	}
 }
 
@@ -195,8 +255,23 @@ func (s *tracked) take(sample series.Sample, issueSince time.Time) {
 	_ = s.feed(sample, sample.Time.After(issueSince))
 }
 
-// end puts the back-filled series in the place of the live ones, with the live samples noted meanwhile on top; m is locked.
-func (m *metric) end(f *filler) {
+// end puts the back-filled series, if they have learnt something new, in the place of the live ones, with the live samples noted meanwhile
+// on top; m is locked. Loaded series go on waiting where they have not. All says that nothing of the past is missing.
+func (m *metric) end(f *filler, learnt, all bool) {
+	m.busy = false
+	if f.shared != nil && !learnt {
+		return
+	}
+	if learnt {
+		m.replace(f)
+	}
+	m.resuming, m.filling = false, nil
+	if all {
+		m.learnt, m.past = true, nil
+	}
+}
+
+func (m *metric) replace(f *filler) {
 	for key, s := range f.series {
 		s.held = false
 		for _, sample := range m.filling[key] {
@@ -215,5 +290,4 @@ func (m *metric) end(f *filler) {
 		s.issue()
 		m.series[key], m.index = s, nil
 	}
-	m.filling = nil
 }

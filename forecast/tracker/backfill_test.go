@@ -76,18 +76,19 @@ func TestBackfillInParts(t *testing.T) {
 	now := begin.Add(5 * 24 * time.Hour)
 	tr, _, _ := newTracker(t, day)
 	p := &past{shards: 1, from: begin, to: now}
-	p.during = func(n int) error { // The newest is asked first.
-		if n == 3 {
+	down := true
+	p.during = func(n int) error {
+		if n == 3 || n == 5 && down {
 			return errDown
 		}
 		return nil
 	}
 	err := tr.Backfill(t.Context(), "load", "sum(load)", p, now)
-	// 7,200 - 2,016 = 5,184 are older than the newest part; of them the second 2,016 begin 33 h 36 min in.
-	if !errors.Is(err, errDown) || !strings.Contains(err.Error(), "cannot back-fill load from 2025-01-07T09:36:30Z to 2025-01-08T19:11:30Z: connection refused") {
+	// The newest is asked first. 7,200 - 3 * 2,016 = 1,152 are older than the third part, which begins 19 h 12 min in.
+	if !errors.Is(err, errDown) || !strings.Contains(err.Error(), "cannot back-fill load from 2025-01-06T19:12:30Z to 2025-01-08T04:47:30Z: connection refused") {
 		t.Errorf("error %v", err)
 	}
-	if p.asked != 4 || p.largest > 11000 {
+	if p.asked != 4 || p.largest != chunk {
 		t.Errorf("asked %d times, for up to %d points", p.asked, p.largest)
 	}
 	e := get(t, tr, 0)
@@ -95,10 +96,15 @@ func TestBackfillInParts(t *testing.T) {
 		t.Errorf("issued %v, %v", e.Outlook.Issued, e.Outlook.State)
 	}
 
-	// Asked again, with all of it there, the series is replaced; with less than it knows, it is not.
+	// Asked again, only the part that failed is fetched; nothing changes while it fails.
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", p, now); !errors.Is(err, errDown) || p.asked != 5 {
+		t.Errorf("error %v after asking %d times", err, p.asked)
+	}
+	sameOutlook(t, e.Outlook, get(t, tr, 0).Outlook)
+	down, p.largest = false, 0
 	p.during = nil
-	if err := tr.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
-		t.Fatal(err)
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil || p.asked != 6 {
+		t.Errorf("error %v after asking %d times", err, p.asked)
 	}
 	whole := get(t, tr, 0)
 	fresh, _, _ := newTracker(t, day)
@@ -106,11 +112,69 @@ func TestBackfillInParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameOutlook(t, whole.Outlook, get(t, fresh, 0).Outlook)
+	// With less than it knows, a series is not replaced.
 	p.from = now.Add(-time.Hour)
 	if err := tr.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
 		t.Fatal(err)
 	}
 	sameOutlook(t, whole.Outlook, get(t, tr, 0).Outlook)
+}
+
+// Interrupted, a back-fill asks for nothing twice; what came since is learnt too, and live samples are neither lost nor learnt twice.
+func TestBackfillGoesOn(t *testing.T) {
+	day := spec
+	day.Forecast.Seasons = []time.Duration{24 * time.Hour}
+	day.Forecast.Step = time.Minute
+	day.History = 5 * 24 * time.Hour
+	now := begin.Add(5 * 24 * time.Hour)
+	later := now.Add(10 * time.Minute)
+	tr, _, _ := newTracker(t, day)
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &past{shards: 2, from: begin, to: now}
+	p.during = func(n int) error {
+		if n == 3 {
+			cancel()
+			return ctx.Err()
+		}
+		return nil
+	}
+	if err := tr.Backfill(ctx, "load", "sum(load)", p, now); !errors.Is(err, context.Canceled) || p.asked != 3 {
+		t.Fatalf("error %v after asking %d times", err, p.asked)
+	}
+	if n := len(tr.Table().List("load")); n != 0 {
+		t.Errorf("%d series of a part of the past", n)
+	}
+	observe(tr, 2, now.Add(day.Forecast.Step/2), later, time.Minute)
+	p.during, p.to = nil, later
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", p, later); err != nil {
+		t.Fatal(err)
+	}
+	if p.asked != 6 { // The two parts that are missing and ten minutes.
+		t.Errorf("asked %d times", p.asked)
+	}
+	fresh, _, _ := newTracker(t, day)
+	if err := fresh.Backfill(t.Context(), "load", "sum(load)", &past{shards: 2, from: begin.Add(10 * time.Minute), to: later}, later); err != nil {
+		t.Fatal(err)
+	}
+	for shard := range 2 {
+		if a, b := get(t, fresh, shard).Outlook, get(t, tr, shard).Outlook; !a.Issued.Equal(b.Issued) {
+			t.Errorf("issued %v and %v", a.Issued, b.Issued)
+		}
+	}
+}
+
+// While the newest part cannot be had nothing else is asked for: which series to follow is not known.
+func TestBackfillBeginsWithTheNewest(t *testing.T) {
+	tr, _, _ := newTracker(t, spec)
+	p := &past{shards: 1, from: begin, to: begin.Add(8 * time.Hour), during: func(int) error { return errDown }}
+	for range 3 {
+		if err := tr.Backfill(t.Context(), "load", "sum(load)", p, p.to); !errors.Is(err, errDown) {
+			t.Error(err)
+		}
+	}
+	if p.asked != 3 {
+		t.Errorf("asked %d times", p.asked)
+	}
 }
 
 func TestBackfillOfNothing(t *testing.T) {

@@ -2,11 +2,18 @@ package tracker
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/forecast/snapshot"
 )
 
 // Stopped, started from its snapshot and told what came meanwhile, a tracker has the outlooks of one that never stopped; its first
@@ -17,15 +24,15 @@ func TestRestart(t *testing.T) {
 	never, _, _ := newTracker(t, spec)
 	observe(never, 2, begin.Add(middle), end, 10*time.Second)
 
-	before, _, _ := newTracker(t, spec)
+	before := started(t)
 	observe(before, 2, begin.Add(middle), down, 10*time.Second)
 	var saved bytes.Buffer
 	if err := before.Save(&saved); err != nil {
 		t.Fatal(err)
 	}
 	after, _, _ := newTracker(t, spec)
-	if n, err := after.Load(&saved); err != nil || n != 2 {
-		t.Fatalf("%d series, %v", n, err)
+	if n, err := after.Load(&saved, nobody); err != nil || n.Series != 2 {
+		t.Fatalf("%+v, %v", n, err)
 	}
 	sameOutlook(t, get(t, before, 1).Outlook, get(t, after, 1).Outlook)
 	first := up.Add(middle)
@@ -54,24 +61,47 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// Without an answer about the time since, loaded series go on with what is live, over a gap.
+// started returns a tracker whose past was asked for, and that there is none.
+func started(t *testing.T) *Tracker {
+	t.Helper()
+	tr, _, _ := newTracker(t, spec)
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", &past{}, begin); err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// nobody keeps what is not tracked.
+func nobody(string) bool { return false }
+
+// Without an answer about the time since, loaded series go on with what is live, over a gap; not before it was asked for several times.
 func TestRestartWithoutHistory(t *testing.T) {
-	before, _, _ := newTracker(t, spec)
+	before := started(t)
 	down := begin.Add(2 * time.Hour)
 	observe(before, 1, begin.Add(middle), down, 10*time.Second)
 	var saved bytes.Buffer
 	if err := before.Save(&saved); err != nil {
 		t.Fatal(err)
 	}
-	after, _, _ := newTracker(t, spec)
-	if _, err := after.Load(&saved); err != nil {
+	after, _, log := newTracker(t, spec)
+	if _, err := after.Load(&saved, nobody); err != nil {
 		t.Fatal(err)
 	}
 	p := &past{during: func(int) error { return errDown }}
-	if err := after.Backfill(t.Context(), "load", "sum(load)", p, down.Add(time.Minute)); err == nil {
-		t.Error("no error")
-	}
 	up := down.Add(time.Minute).Add(middle)
+	for i := range patience {
+		after.Observe("load", up.Add(-time.Second), vector(1, up.Add(-time.Second)))
+		if e := get(t, after, 0); e.Outlook.Issued.After(down) {
+			t.Errorf("issued %v after %d tries", e.Outlook.Issued, i)
+		}
+		err := after.Backfill(t.Context(), "load", "sum(load)", p, down.Add(time.Minute))
+		if last := i == patience-1; last != (err == nil) { // The gap is small.
+			t.Errorf("try %d: %v", i, err)
+		}
+	}
+	if p.asked != patience || !strings.Contains(log.String(), "connection refused") {
+		t.Errorf("asked %d times, said %s", p.asked, log)
+	}
 	observe(after, 1, up, up.Add(30*time.Second), 10*time.Second)
 	if e := get(t, after, 0); e.Outlook.Issued.Before(up) || !e.State(up.Add(30*time.Second)).Trusted() {
 		t.Errorf("issued %v, %v", e.Outlook.Issued, e.State(up))
@@ -87,12 +117,12 @@ func TestLoadIsStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := saved.Bytes()
-	load := func(s Spec, data []byte) (int, error) {
+	load := func(s Spec, data []byte) (Loaded, error) {
 		t.Helper()
 		tr, _, _ := newTracker(t, s)
-		n, err := tr.Load(bytes.NewReader(data))
-		if got := len(tr.Table().List(s.Metric)); got != n {
-			t.Errorf("%d series of %d", got, n)
+		n, err := tr.Load(bytes.NewReader(data), nobody)
+		if got := len(tr.Table().List(s.Metric)); got != n.Series {
+			t.Errorf("%d series of %+v", got, n)
 		}
 		return n, err
 	}
@@ -101,22 +131,114 @@ func TestLoadIsStrict(t *testing.T) {
 	longer.Forecast.Lead *= 2
 	renamed.Metric = "other"
 	for _, s := range []Spec{other, longer, renamed} {
-		if n, err := load(s, data); n != 0 || err != nil {
-			t.Errorf("%+v: %d series, %v", s, n, err)
+		if n, err := load(s, data); n != (Loaded{Foreign: 2}) || err != nil {
+			t.Errorf("%+v: %+v, %v", s, n, err)
 		}
 	}
 	flipped := bytes.Clone(data)
 	flipped[len(data)-100] ^= 1
-	for want, bad := range map[string][]byte{
-		"not a snapshot of this version": []byte("foresail forecasts 9\n"),
-		"it ends after 2 series":         data[:len(data)-8],
-		"series 1":                       data[:len(data)-50],
-		"wrong checksum":                 flipped,
+	for want, bad := range map[string]struct {
+		data []byte
+		is   error
+	}{
+		"not a snapshot of this version": {[]byte("foresail forecasts 1\n"), snapshot.ErrVersion},
+		"this version":                   {nil, snapshot.ErrVersion},
+		"it ends after 2 series":         {data[:len(data)-8], snapshot.ErrDamaged},
+		"series 1":                       {data[:len(data)-50], snapshot.ErrDamaged},
+		"wrong checksum":                 {flipped, snapshot.ErrDamaged},
+		"connection refused":             {nil, errDown},
 	} {
-		if _, err := load(spec, bad); err == nil || !strings.Contains(err.Error(), want) {
+		tr, _, _ := newTracker(t, spec)
+		from := io.Reader(bytes.NewReader(bad.data))
+		if errors.Is(bad.is, errDown) {
+			from = iotest.ErrReader(errDown)
+		}
+		if _, err := tr.Load(from, nobody); !errors.Is(err, bad.is) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+}
+
+// What was saved before the past was learnt is published, and the past is learnt all the same.
+func TestRestartBeforeThePastIsLearnt(t *testing.T) {
+	now := begin.Add(2 * time.Hour)
+	before, _, _ := newTracker(t, spec)
+	observe(before, 1, now.Add(-time.Minute), now, 10*time.Second)
+	var saved bytes.Buffer
+	if err := before.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	after, _, _ := newTracker(t, spec)
+	if n, err := after.Load(&saved, nobody); err != nil || n.Series != 1 {
+		t.Fatalf("%+v, %v", n, err)
+	}
+	p := &past{shards: 1, from: begin, to: now}
+	if err := after.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	if p.largest < 700 { // Two hours are 720 steps.
+		t.Errorf("asked for %d steps", p.largest)
+	}
+	fresh, _, _ := newTracker(t, spec)
+	if err := fresh.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	sameOutlook(t, get(t, fresh, 0).Outlook, get(t, after, 0).Outlook)
+}
+
+// A metric that is tracked on demand goes on from the snapshot when it is, also if the process has started twice meanwhile; not for another
+// source, and not after a week.
+func TestResumeOnDemand(t *testing.T) {
+	demand := spec
+	demand.Source = "rule"
+	learnt, _, _ := newTracker(t, demand)
+	end := begin.Add(2 * time.Hour)
+	if err := learnt.Backfill(t.Context(), "load", "sum(load)", &past{shards: 2, from: begin, to: end}, end); err != nil {
+		t.Fatal(err)
+	}
+	observe(learnt, 2, end, end, time.Second)
+	want := get(t, learnt, 1).Outlook
+	all := func(string) bool { return true }
+	restart := func(from *Tracker, now time.Time, n Loaded) *Tracker {
+		t.Helper()
+		var saved bytes.Buffer
+		if err := from.Save(&saved); err != nil {
+			t.Fatal(err)
+		}
+		tr, err := New(Options{Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tr.Load(&saved, all); err != nil || got != n {
+			t.Errorf("%+v, %v, want %+v", got, err, n)
+		}
+		return tr
+	}
+	once := restart(learnt, end, Loaded{Later: 2})
+	if n := len(once.Table().Metrics()); n != 0 {
+		t.Errorf("%d metrics", n)
+	}
+	twice := restart(once, end.Add(forgetting), Loaded{Later: 2})
+	if err := twice.Track(demand); err != nil {
+		t.Fatal(err)
+	}
+	sameOutlook(t, want, get(t, twice, 1).Outlook)
+	p := &past{shards: 2, from: begin, to: end.Add(time.Minute)}
+	if err := twice.Backfill(t.Context(), "load", "sum(load)", p, end.Add(time.Minute)); err != nil || p.largest > 10 {
+		t.Errorf("asked for %d steps, %v", p.largest, err)
+	}
+	restart(twice, end, Loaded{Later: 2}) // Once only.
+
+	other := demand
+	other.Source = "other rule"
+	tr := restart(once, end, Loaded{Later: 2})
+	if err := tr.Track(other); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(tr.Table().List("load")); n != 0 {
+		t.Errorf("%d series of another source", n)
+	}
+	restart(once, end.Add(forgetting+time.Minute), Loaded{Foreign: 2})
 }
 
 // No bytes make loading panic, or fill more than there is.
@@ -133,9 +255,12 @@ func FuzzLoad(f *testing.F) {
 	f.Add(saved.Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tr, _, _ := newTracker(t, spec)
-		n, _ := tr.Load(bytes.NewReader(data))
-		if got := len(tr.Table().List("load")); got != n {
-			t.Errorf("%d series of %d", got, n)
+		n, _ := tr.Load(bytes.NewReader(data), func(metric string) bool { return metric != "load" })
+		if got := len(tr.Table().List("load")); got != n.Series {
+			t.Errorf("%d series of %+v", got, n)
+		}
+		if err := tr.Save(io.Discard); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -38,17 +38,22 @@ func newTracked(key series.Key, spec Spec, r *refits) (*tracked, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := key.String()
-	hash := fnv.New64a()
-	_, _ = hash.Write([]byte(name)) // Never fails.
-	f.Spread(hash.Sum64())
 	o := f.Outlook()
 	config := f.Config()
-	return &tracked{
-		key: key, name: name, grid: grid.New(config.Step), forecaster: f, refits: r, outlook: &o, bounds: Bounds{PeakRatio: 1},
+	s := &tracked{
+		key: key, name: key.String(), grid: grid.New(config.Step), forecaster: f, refits: r, outlook: &o, bounds: Bounds{PeakRatio: 1},
 		peaks:   peak.New(config.LeadSteps(), int(config.Seasons[0]/config.Step), o.Levels),
 		pending: make([]Due, config.LeadSteps()), live: math.NaN(),
-	}, nil
+	}
+	s.spread()
+	return s, nil
+}
+
+// spread has the refits fall due at a time of the season that follows from the name.
+func (s *tracked) spread() {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(s.name)) // Never fails.
+	s.forecaster.Spread(hash.Sum64())
 }
 
 // feed takes a sample; when it closes a grid step the models learn that and, if issue is set, a new outlook is issued.

@@ -72,7 +72,8 @@ func (s *Spec) complete() error {
 type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	// Now tells whether a series is stale when its metrics are read, and how long refits take; nothing else looks at a clock.
+	// Now tells whether a series is stale when its metrics are read, how long refits take, and what of a snapshot is too old to be kept for a
+	// metric that is not tracked; nothing else looks at a clock.
 	Now func() time.Time
 }
 
@@ -83,7 +84,9 @@ type Tracker struct {
 	rejected *prometheus.CounterVec
 	refits   *refits
 	clamped  *prometheus.CounterVec
-	specs    sync.Mutex // Of changes of the specs; taken first.
+	now      func() time.Time
+	specs    sync.Mutex          // Of changes of the specs and of later; taken first.
+	later    map[string][]record // What was loaded, by metrics that are not tracked yet.
 	metrics  atomic.Pointer[map[string]*metric]
 	publish  sync.Mutex // Of table and metrics; taken last.
 	table    atomic.Pointer[Table]
@@ -91,7 +94,9 @@ type Tracker struct {
 
 // New returns a tracker of the specs and registers its metrics, and those of every series, as foresail_forecast....
 func New(o Options, specs ...Spec) (*Tracker, error) {
-	t := &Tracker{log: o.Logger, rejected: newRejected(), refits: newRefits(o.Now), clamped: newClamped()}
+	t := &Tracker{
+		log: o.Logger, rejected: newRejected(), refits: newRefits(o.Now), clamped: newClamped(), now: o.Now, later: map[string][]record{},
+	}
 	t.metrics.Store(&map[string]*metric{})
 	t.table.Store(&Table{})
 	if err := t.Apply(specs); err != nil {
@@ -108,31 +113,34 @@ func New(o Options, specs ...Spec) (*Tracker, error) {
 // Apply replaces the specs. Series of a metric whose forecast is unchanged are kept with all they have learnt. With an error
 // nothing has changed.
 func (t *Tracker) Apply(specs []Spec) error {
-	next := make(map[string]*metric, len(specs))
+	complete := make(map[string]Spec, len(specs))
 	var problems []error
 	for _, s := range specs {
-		if _, twice := next[s.Metric]; twice {
+		if _, twice := complete[s.Metric]; twice {
 			problems = append(problems, fmt.Errorf("cannot track %s: two specs of that name", s.Metric))
 		}
 		problems = append(problems, s.complete())
-		next[s.Metric] = t.newMetric(s)
+		complete[s.Metric] = s
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
 	t.specs.Lock()
 	defer t.specs.Unlock()
-	now := *t.metrics.Load()
-	for name, m := range next {
-		if old := now[name]; old != nil && old.takes(m.spec) {
+	now, next := *t.metrics.Load(), make(map[string]*metric, len(specs))
+	for name, s := range complete {
+		if old := now[name]; old != nil && old.takes(s) {
 			next[name] = old
+		} else {
+			next[name] = t.fresh(s)
 		}
 	}
 	t.swap(next)
 	return nil
 }
 
-// Track adds a spec to those that there are, or replaces the one of its metric; its series are kept as by Apply.
+// Track adds a spec to those that there are, or replaces the one of its metric; its series are kept as by Apply. One that was not there
+// goes on from what was loaded of it.
 func (t *Tracker) Track(s Spec) error {
 	if err := s.complete(); err != nil {
 		return err
@@ -141,7 +149,7 @@ func (t *Tracker) Track(s Spec) error {
 	defer t.specs.Unlock()
 	next := maps.Clone(*t.metrics.Load())
 	if old := next[s.Metric]; old == nil || !old.takes(s) {
-		next[s.Metric] = t.newMetric(s)
+		next[s.Metric] = t.fresh(s)
 		t.swap(next)
 	}
 	return nil
@@ -156,14 +164,21 @@ func (t *Tracker) Forget(name string) {
 	t.swap(next)
 }
 
-// swap replaces the metrics. What is published of those that stay, stays.
+// swap replaces the metrics. What is published of those that stay, stays; t.specs is locked.
 func (t *Tracker) swap(next map[string]*metric) {
-	t.publish.Lock()
-	defer t.publish.Unlock()
-	now, before := *t.metrics.Load(), t.table.Load()
+	now := *t.metrics.Load()
 	table := &Table{metrics: make(map[string]rows, len(next))}
 	for name, m := range next {
-		table.metrics[name] = rows{}
+		if now[name] != m {
+			m.Lock()
+			table.metrics[name] = m.rows()
+			m.Unlock()
+		}
+	}
+	t.publish.Lock()
+	defer t.publish.Unlock()
+	before := t.table.Load()
+	for name, m := range next {
 		if now[name] == m {
 			table.metrics[name] = before.metrics[name]
 		}
@@ -234,11 +249,15 @@ type metric struct {
 	series  map[series.Key]*tracked
 	order   []*tracked                     // By key.
 	index   map[series.Key]int             // Into order; nil when to be rebuilt. Shared with published rows.
-	filling map[series.Key][]series.Sample // Live samples while a back-fill runs, else nil.
+	filling map[series.Key][]series.Sample // Live samples while a back-fill runs or loaded series wait for one, else nil.
 	warned  bool
 	round   int // Of observations.
 	// resuming tells that series were loaded and the past since is not known yet; live samples of those wait in filling.
 	resuming bool
+	tries    int      // Failed ones to learn that past.
+	busy     bool     // While a back-fill runs.
+	past     *fetched // By back-fills that are not complete; else nil.
+	learnt   bool     // Whether a back-fill was complete.
 }
 
 func (t *Tracker) newMetric(s Spec) *metric {

@@ -23,6 +23,7 @@ import (
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
+	"github.com/foresail/foresail/cmd/foresail/app/snapshots"
 	"github.com/foresail/foresail/forecast/tracker"
 )
 
@@ -61,6 +62,7 @@ type App struct {
 	store   *backend.Store // nil where nothing needs it
 	tracker *tracker.Tracker
 	learner *learning.Learner
+	keeper  *snapshots.Keeper
 	mapper  *kube.Mapper
 	objects *kube.Objects // nil without a cluster
 	alive   adapter.Objects
@@ -106,6 +108,12 @@ func (a *App) wire(o Options) (err error) {
 	if a.learner, err = learning.New(learning.Options{Tracker: a.tracker, Logger: o.Logger, Registerer: o.Registry}); err != nil {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
+	if a.keeper, err = snapshots.New(snapshots.Options{
+		Path: o.Config.SnapshotPath(), Interval: o.Config.Snapshots.Every(), Forecasts: a.tracker, Later: learning.OnDemand,
+		Logger: o.Logger, Registerer: o.Registry,
+	}); err != nil {
+		return err
+	}
 	if a.alive, err = a.watchObjects(o); err != nil {
 		return err
 	}
@@ -122,7 +130,7 @@ func (a *App) wire(o Options) (err error) {
 	if err := a.learner.Apply(targets(o.Config.Rules, g.backends)); err != nil {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
-	a.loadSnapshot()
+	a.keeper.Load()
 	if err := errors.Join(o.Registry.Register(shown{a}), o.Registry.Register(apiserver.NewRequests())); err != nil {
 		return fmt.Errorf("cannot register the metrics of the config's parts and of the API: %w", err)
 	}
@@ -181,7 +189,7 @@ func (a *App) Run(outer context.Context) (err error) {
 		a.over = true
 		a.reloading.Unlock()
 		a.parts.Wait()
-		a.saveSnapshot()
+		a.keeper.Save()
 		err = errors.Join(err, a.close())
 	}()
 	g := a.current.Load()
@@ -192,7 +200,7 @@ func (a *App) Run(outer context.Context) (err error) {
 	a.parts.Go(func() { a.mapper.Run(ctx, a.opts.DiscoveryInterval) })
 	a.sources.Load().start(ctx)
 	a.start(ctx, g)
-	a.parts.Go(func() { a.saveSnapshots(ctx) })
+	a.parts.Go(func() { a.keeper.Run(ctx) })
 	a.parts.Go(func() { a.learner.Run(ctx) })
 	if a.web != nil {
 		a.parts.Go(func() {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,13 @@ import (
 
 // start runs an App of a config until the test ends and returns the address of its metrics API, ready.
 func start(t *testing.T, text string) (*App, string) {
+	t.Helper()
+	a, url, _ := startStoppable(t, text)
+	return a, url
+}
+
+// startStoppable is start of a program that may end before the test does.
+func startStoppable(t *testing.T, text string) (_ *App, url string, stop func()) {
 	t.Helper()
 	file, err := config.Parse("test.yaml", []byte(text))
 	if err != nil {
@@ -37,18 +45,19 @@ func start(t *testing.T, text string) (*App, string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run ended with %v", err)
 		}
 	})
+	t.Cleanup(stop)
 	for deadline := time.Now().Add(10 * time.Second); a.Ready() != nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not ready after 10 s: %v", a.Ready())
 		}
 	}
-	return a, a.URL()
+	return a, a.URL(), stop
 }
 
 func get(t *testing.T, url string) (int, string) {

@@ -44,7 +44,9 @@ type wants struct {
 // Want implements catalog.Forecasts.
 func (w wants) Want(m catalog.Wanted) {
 	if w.app.current.Load() == w.of {
-		w.app.learner.Want(target(m.Name, m.Forecast, m.MaxAge, m.Query, m.Backend, w.of.backends), m.Source)
+		t := target(m.Name, m.Forecast, m.MaxAge, m.Query, m.Backend, w.of.backends)
+		t.Source = m.Source // queries of one metric differ in the objects that they ask for
+		w.app.learner.Want(t, m.Source)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,13 +16,15 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
 )
 
-// daily is a Prometheus whose pod has a load that repeats every day: 100 and up to 80 more or less. It can be away.
-func daily(t *testing.T) (url string, down *atomic.Bool) {
+// daily is a Prometheus whose pod has a load that repeats every day: 100 and up to 80 more or less. It can be away, and
+// tells how many steps of the past it was asked for.
+func daily(t *testing.T) (url string, down *atomic.Bool, asked *atomic.Int64) {
 	t.Helper()
 	load := func(unix float64) []any {
 		return []any{unix, strconv.FormatFloat(100+80*math.Sin(2*math.Pi*unix/86400), 'g', -1, 64)}
 	}
 	down = &atomic.Bool{}
+	asked = &atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if down.Load() {
 			http.Error(w, "away", http.StatusBadGateway)
@@ -40,6 +43,7 @@ func daily(t *testing.T) (url string, down *atomic.Bool) {
 			var values []any
 			for at := number("start"); at <= number("end"); at += number("step") {
 				values = append(values, load(at))
+				asked.Add(1)
 			}
 			data = map[string]any{"resultType": "matrix", "result": []any{map[string]any{"metric": metric, "values": values}}}
 		default:
@@ -48,7 +52,7 @@ func daily(t *testing.T) (url string, down *atomic.Bool) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": data})
 	}))
 	t.Cleanup(server.Close)
-	return server.URL, down
+	return server.URL, down, asked
 }
 
 const forecastFile = `
@@ -67,7 +71,7 @@ rules:
 // A rule of prometheus-adapter's with a forecast block: the first read begins to learn, and what was learnt outlives
 // reloads, also while the backend is away, unless the rule is another.
 func TestForecastsOfRules(t *testing.T) {
-	server, down := daily(t)
+	server, down, _ := daily(t)
 	a, url := start(t, fmt.Sprintf(forecastFile, server, "2m", "error"))
 	type values struct {
 		Items []struct {
@@ -180,5 +184,42 @@ func TestForecastsOfRules(t *testing.T) {
 	}
 	if now := a.Forecasts().List(metric); len(now) > 0 && now[0].Outlook == before[0].Outlook {
 		t.Error("what was learnt of another query stays")
+	}
+}
+
+// What rules' metrics have learnt outlives a restart, from their first read on; of the past only what came since is asked for.
+func TestForecastsOfRulesOutliveARestart(t *testing.T) {
+	server, _, asked := daily(t)
+	text := fmt.Sprintf(forecastFile, server, "2m", "error") + fmt.Sprintf("snapshots: {path: %q}\n", filepath.Join(t.TempDir(), "forecasts.snapshot"))
+	const metric = "namespaces/shop/pods/http_requests_per_second"
+	run := func(within time.Duration) (stop func()) {
+		t.Helper()
+		a, url, stop := startStoppable(t, text)
+		if n := len(a.Forecasts().Metrics()); n != 0 {
+			t.Errorf("%d metrics are forecast before the first read", n)
+		}
+		for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+			get(t, url+"/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/http_requests_per_second")
+			list := a.Forecasts().List(metric)
+			if len(list) == 1 && !list[0].Last.Time.IsZero() {
+				if state := list[0].State(time.Now()); state.Trusted() {
+					return stop
+				}
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("no forecast: %+v", list)
+			}
+		}
+	}
+	run(60 * time.Second)()
+	first := asked.Swap(0)
+	if first < 4*7*288 {
+		t.Errorf("asked for %d steps, want four weeks", first)
+	}
+	for range 2 { // The second time it was resumed itself.
+		run(20 * time.Second)()
+	}
+	if n := asked.Load(); n > 10 {
+		t.Errorf("asked for %d steps after restarts", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ type Learner struct {
 
 	mu      sync.Mutex // of changes of the subjects and of what follows
 	pending []*lesson
+	turns   map[string]*turns // by backend
 	// full is until when there is no room, in time since begun.
 	full time.Duration
 }
@@ -91,6 +93,7 @@ func New(o Options) (*Learner, error) {
 		begun: time.Now(),
 		slots: make(chan struct{}, atOnce),
 		wake:  make(chan struct{}, 1),
+		turns: map[string]*turns{},
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "foresail_demand_forecasts_refused_total",
 			Help: "Reads of rules' metrics that had no forecast begun because there are as many as there may be.",
@@ -191,6 +194,9 @@ func (l *Learner) Want(t Target, source string) {
 	}
 	l.begin(s, t)
 }
+
+// OnDemand tells whether a metric is a rule's, and forecast because it is read.
+func OnDemand(metric string) bool { return strings.Contains(metric, "/") }
 
 // Observe passes on what the query of a metric was answered.
 func (l *Learner) Observe(metric string, at time.Time, points []series.Point) {

@@ -161,6 +161,93 @@ func TestRulesMetricsAreLearntOnceTheyAreWanted(t *testing.T) {
 	})
 }
 
+// However much there is to learn, a backend is asked eight times at once, then four times a second; another one does not wait for that.
+func TestABackendIsAskedInTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _, _ := run(t)
+		p, other := newPast(), newPast()
+		var listed []Target
+		for i := range 30 {
+			listed = append(listed, target(fmt.Sprint("m", i), "q", p))
+		}
+		second := target("other", "q", other)
+		second.Backend = "other"
+		if err := l.Apply(append(listed, second)); err != nil {
+			t.Fatal(err)
+		}
+		for after, want := range []int{8, 12, 16, 20, 24, 28, 30, 30} {
+			synctest.Wait()
+			if got := p.times("q"); got != want {
+				t.Errorf("asked %d times after %d s, want %d", got, after, want)
+			}
+			time.Sleep(time.Second)
+		}
+		if other.times("q") != 1 {
+			t.Error("the other backend is not asked")
+		}
+	})
+}
+
+// Of a past that fails in part only that part is asked for again.
+func TestOnlyWhatFailedIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, tr, _ := run(t)
+		p := &parts{fails: 2}
+		long := target("m", "q", nil)
+		long.Past, long.History = p, 28*24*time.Hour // 8,064 steps of 5m: four chunks.
+		if err := l.Apply([]Target{long}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if len(tr.Table().List("m")) != 1 {
+			t.Error("nothing is learnt of the rest")
+		}
+		time.Sleep(time.Hour)
+		if got := p.ranges(); got != "4:2016 3:2016! 2:2016 1:2016 3:2016! 3:2016" {
+			t.Errorf("asked for %s", got)
+		}
+	})
+}
+
+// parts is a past of four chunks that fails for the third a number of times.
+type parts struct {
+	mu    sync.Mutex
+	begun time.Time
+	fails int
+	asked []string
+}
+
+func (p *parts) ranges() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.asked, " ")
+}
+
+func (p *parts) QueryRange(_ context.Context, _ string, from, to time.Time, step time.Duration) ([]series.Run, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.begun.IsZero() {
+		p.begun = to.Add(-8064 * step)
+	}
+	steps := int(to.Sub(from)/step) + 1
+	chunk := min(4, int(to.Sub(p.begun)+2016*step-1)/int(2016*step))
+	if steps < 10 { // What came since.
+		steps = 0
+	}
+	what := fmt.Sprint(chunk, ":", steps)
+	if chunk == 3 && p.fails > 0 {
+		p.fails--
+		p.asked = append(p.asked, what+"!")
+		return nil, errors.New("away")
+	}
+	p.asked = append(p.asked, what)
+	run := series.Run{Key: series.NewKey("x")}
+	for at := from; !at.After(to); at = at.Add(step) {
+		run.Samples = append(run.Samples, series.Sample{Time: at, Value: 1})
+	}
+	return []series.Run{run}, nil
+}
+
 func TestApplyKeepsWhatIsTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, tr, _ := run(t)

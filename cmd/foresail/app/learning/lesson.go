@@ -17,6 +17,13 @@ const (
 	atOnce    = 2 // a lesson is a backend's most expensive question
 )
 
+// A backend is asked for no more of the past than burst chunks at once and one every pace from then on, whatever there is to learn: a
+// start with many metrics must not take its readers' turn.
+const (
+	pace  = 250 * time.Millisecond
+	burst = 8
+)
+
 // lesson is the past of one query of a metric.
 type lesson struct {
 	of     *subject
@@ -113,7 +120,7 @@ func (l *Learner) ask(le *lesson) error {
 			return le.ctx.Err()
 		}
 	}
-	past := le.target.Past
+	past := tracker.History(pacedPast{le.target.Past, l.turnsOf(le.target.Backend)})
 	if le.of.source != "" {
 		past = keyedPast{past}
 	}
@@ -130,4 +137,51 @@ func (p keyedPast) QueryRange(ctx context.Context, promql string, from, to time.
 		runs[i].Key = Keyed(runs[i].Key)
 	}
 	return runs, err
+}
+
+// turns are a backend's, one after the other.
+type turns struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+func (l *Learner) turnsOf(backend string) *turns {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.turns[backend] == nil {
+		l.turns[backend] = &turns{}
+	}
+	return l.turns[backend]
+}
+
+// wait returns when it is the caller's turn, or with the error of ctx.
+func (t *turns) wait(ctx context.Context) error {
+	t.mu.Lock()
+	now := time.Now()
+	if t.next.Before(now.Add(-burst * pace)) {
+		t.next = now.Add(-burst * pace)
+	}
+	t.next = t.next.Add(pace)
+	wait := t.next.Sub(now)
+	t.mu.Unlock()
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pacedPast is a past that is asked for in turns.
+type pacedPast struct {
+	tracker.History
+	turns *turns
+}
+
+// QueryRange implements tracker.History.
+func (p pacedPast) QueryRange(ctx context.Context, promql string, from, to time.Time, step time.Duration) ([]series.Run, error) {
+	if err := p.turns.wait(ctx); err != nil {
+		return nil, err
+	}
+	return p.History.QueryRange(ctx, promql, from, to, step)
 }
