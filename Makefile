@@ -75,8 +75,13 @@ test-kafka: ## The Kafka collector against a real Apache Kafka broker on loopbac
 TRACES ?= bench/traces
 
 .PHONY: bench-forecast
-bench-forecast: ## Accuracy of the forecast, trace by trace; exits 1 where a figure is missed. TRACES=DIR for other traces.
+bench-forecast: ## Accuracy trace by trace, then bench-scale; exits 1 where a figure is missed. TRACES=DIR for other traces.
 	go run ./bench/accuracy -check -traces $(TRACES)
+	@$(MAKE) --no-print-directory bench-scale
+
+.PHONY: bench-scale
+bench-scale: build ## What forecasts of 10,000 and 1,000 series cost, half an hour; exits 1 where a figure is missed. BENCH_ARGS=-smoke for a look.
+	go run ./bench/scale $(BENCH_ARGS)
 
 PEERS ?= lightgbm,mstl,autoets
 PEERS_ENV := .cache/peers
