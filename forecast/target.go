@@ -69,10 +69,9 @@ func newTarget(s shape, lead int, window bool, errors int, around *residuals) *t
 		t.heard[i] = math.NaN()
 	}
 	for l := range t.regressed {
-		share := float32(normal[l])
-		prior := [linear.Features]float32{usually: .1 * share, thisTime: .6 * share, justNow: .2 * share, lately: .4 * share}
+		prior := prior(l)
 		for i := range t.regressed[l] {
-			t.regressed[l][i] = linear.NewQuantile(levels[mid+l], float64(2*t.memory), prior)
+			t.regressed[l][i] = linear.NewQuantile(levels[mid+l], float64(2*t.memory), &prior)
 		}
 		t.mixes[l] = newMixture(speakers, levels[mid+l], 4*t.memory)
 	}
@@ -80,6 +79,12 @@ func newTarget(s shape, lead int, window bool, errors int, around *residuals) *t
 		t.issues[i].location = math.NaN()
 	}
 	return t
+}
+
+// prior is what a regressed quantile is believed to be of an error's size.
+func prior(l int) [linear.Features]float32 {
+	share := float32(normal[l])
+	return [linear.Features]float32{usually: .1 * share, thisTime: .6 * share, justNow: .2 * share, lately: .4 * share}
 }
 
 // doubt lets what comes soon outweigh the errors made so far. What was regressed on them is relative to their size and stays.
@@ -136,7 +141,8 @@ func (t *target) learn(h *past.History, keep bool) {
 			q := &t.regressed[l][i]
 			q.Learn(x, &products, y)
 			if q.Samples() >= t.seasons[0] && (h.Steps()+l)%t.solving() == 0 {
-				q.Solve(penalty)
+				prior := prior(l)
+				q.Solve(penalty, &prior)
 			}
 		}
 	}

@@ -70,12 +70,13 @@ func TestAgainstOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q := NewQuantile(tau, 1e9, [Features]float32{})
+		var none [Features]float32
+		q := NewQuantile(tau, 1e9, &none)
 		for i := range xs {
 			products := Multiply(&xs[i])
 			q.Learn(&xs[i], &products, ys[i])
 			if i%10 == 0 {
-				q.Solve(1)
+				q.Solve(1, &none)
 			}
 		}
 		loss := 0.

@@ -21,12 +21,11 @@ type Quantile struct {
 	a      Products
 	b      [Features]float32
 	c      [Features]float32
-	prior  [Features]float32
 }
 
 // NewQuantile returns a regression of the quantile tau that believes the prior; memory is in samples.
-func NewQuantile(tau, memory float64, prior [Features]float32) Quantile {
-	return Quantile{tau: tau, memory: memory, c: prior, prior: prior}
+func NewQuantile(tau, memory float64, prior *[Features]float32) Quantile {
+	return Quantile{tau: tau, memory: memory, c: *prior}
 }
 
 // Products are those of the features of a sample two by two, the lower triangle by rows.
@@ -59,8 +58,8 @@ func (q *Quantile) Learn(x *[Features]float32, products *Products, y float64) {
 	}
 }
 
-// Solve brings the coefficients up to date; penalty is in pseudo-observations.
-func (q *Quantile) Solve(penalty float64) {
+// Solve brings the coefficients up to date; the penalty for what they are away from the prior is in pseudo-observations.
+func (q *Quantile) Solve(penalty float64, prior *[Features]float32) {
 	if q.weight == 0 {
 		return
 	}
@@ -72,7 +71,7 @@ func (q *Quantile) Solve(penalty float64) {
 	share := penalty / q.weight
 	for i := range b {
 		at := i * (i + 3) / 2
-		b[i] = float64(q.b[i]) + share*a[at]*float64(q.prior[i])
+		b[i] = float64(q.b[i]) + share*a[at]*float64(prior[i])
 		a[at] *= 1 + share
 	}
 	Factor(a[:], Features)

@@ -22,7 +22,7 @@ func TestQuantileAgainstBatch(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	const tau, memory, penalty = .9, 60., 10.
 	prior := [Features]float32{.5, .3}
-	q := NewQuantile(tau, memory, prior)
+	q := NewQuantile(tau, memory, &prior)
 	type sample struct {
 		x    [Features]float32
 		y, w float64
@@ -36,7 +36,7 @@ func TestQuantileAgainstBatch(t *testing.T) {
 		if n%20 != 19 {
 			continue
 		}
-		q.Solve(penalty)
+		q.Solve(penalty, &prior)
 		a, b := mat.NewSymDense(Features, nil), mat.NewVecDense(Features, nil)
 		fade, count := 1., 0.
 		for k := n; k >= 0; k-- {
@@ -70,14 +70,15 @@ func TestQuantileAgainstBatch(t *testing.T) {
 func TestQuantileAgainstMajorisation(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	const tau, n = .9, 6000
-	q := NewQuantile(tau, 1e9, [Features]float32{})
+	var none [Features]float32
+	q := NewQuantile(tau, 1e9, &none)
 	xs, ys := make([][Features]float32, n), make([]float64, n)
 	for i := range xs {
 		xs[i], ys[i] = noisy(random)
 		products := Multiply(&xs[i])
 		q.Learn(&xs[i], &products, ys[i])
 		if i%10 == 0 {
-			q.Solve(1)
+			q.Solve(1, &none)
 		}
 	}
 	loss := func(predict func(x *[Features]float32) float64) (loss, covered float64) {
