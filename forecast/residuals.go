@@ -42,6 +42,7 @@ const (
 	yesterday
 	lastWeek
 	recentTop
+	voiced
 )
 
 // doubt lets a few new errors count as much as all that were learnt so far.

@@ -47,7 +47,7 @@ func (c *Config) mark() string {
 			events++
 		}
 	}
-	return fmt.Sprintf("2 %v %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, events)
+	return fmt.Sprintf("3 %v %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, events)
 }
 
 func (m *mixture) snap(c *snapshot.Codec) {
@@ -103,6 +103,7 @@ func (t *target) snap(c *snapshot.Codec) {
 		for l := range is.said {
 			c.Floats(is.said[l][:])
 		}
+		c.Floats(is.heard[:])
 		c.Floats(is.mixed[:])
 		c.Floats(is.bounds[:])
 	}

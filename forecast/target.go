@@ -20,10 +20,14 @@ const (
 	leastSize = .05  // Of the usual size.
 )
 
-// scales are those that errors are measured on.
-var scales = [...]struct{ to, from func(float64) float64 }{
-	{past.Root, past.Square},
-	{plain, plain},
+// scales are those that errors are measured on, and for how many memories what is regressed on them is remembered: one slow and one
+// fast err less together than two alike.
+var scales = [...]struct {
+	to, from func(float64) float64
+	memories int
+}{
+	{past.Root, past.Square, 4},
+	{plain, plain, 1},
 }
 
 func plain(v float64) float64 { return v }
@@ -34,7 +38,7 @@ var normal = [regressed]float64{0, .657, 1, 1.283, 1.815}
 // target is what quantiles are made of: the value at one lead, or the largest up to it.
 //
 // The error of the forecast, the location, is regressed on how large errors are now, at this time of day and lately, and on
-// what the models disagree on (linear.Quantile, on two scales). These and the quantile of the errors themselves are
+// what the models disagree on, those that know quantiles too (linear.Quantile, on two scales). These and the quantile of the errors themselves are
 // mixed by their pinball loss, and the result is moved by a tracker until it covers as often as it says (one-sided online conformal
 // prediction: Gibbs & Candes 2021; Angelopoulos, Candes & Tibshirani 2023, the P of their PID).
 type target struct {
@@ -58,9 +62,19 @@ type issue struct {
 	size     float64 // On the root scale.
 	scale    [len(scales)]float64
 	features [len(scales)][linear.Features]float32
-	said     [regressed][speakers]float64
+	said     [regressed][byVoices]float64
+	heard    [expert.MostVoices]float64 // At levels[upper].
 	mixed    [regressed]float64
 	bounds   [regressed]float64
+}
+
+// ways gathers all that was said of a regressed level in the array.
+func (is *issue) ways(l int, all *[speakers]float64) []float64 {
+	n := copy(all[:], is.said[l][:])
+	if mid+l == upper {
+		n += copy(all[n:], is.heard[:])
+	}
+	return all[:n]
 }
 
 func newTarget(s shape, lead int, window bool, errors int, around *residuals) *target {
@@ -70,10 +84,14 @@ func newTarget(s shape, lead int, window bool, errors int, around *residuals) *t
 	}
 	for l := range t.regressed {
 		prior := prior(l)
-		for i := range t.regressed[l] {
-			t.regressed[l][i] = linear.NewQuantile(levels[mid+l], float64(2*t.memory), &prior)
+		for i, scale := range scales {
+			t.regressed[l][i] = linear.NewQuantile(levels[mid+l], float64(scale.memories*t.memory), &prior)
 		}
-		t.mixes[l] = newMixture(speakers, levels[mid+l], 4*t.memory)
+		ways := byVoices
+		if mid+l == upper {
+			ways = speakers
+		}
+		t.mixes[l] = newMixture(ways, levels[mid+l], 4*t.memory)
 	}
 	for i := range t.issues {
 		t.issues[i].location = math.NaN()
@@ -120,8 +138,9 @@ func (t *target) learn(h *past.History, keep bool) {
 	if !known {
 		return
 	}
+	var ways [speakers]float64
 	for l := range t.regressed {
-		t.mixes[l].learn(said.said[l][:], said.mixed[l], came)
+		t.mixes[l].learn(said.ways(l, &ways), said.mixed[l], came)
 		missed := 0.
 		if came > said.bounds[l] {
 			missed = 1
@@ -174,6 +193,8 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 		t.describe(h, now, i, apart[i])
 	}
 	root := past.Root(now.location)
+	now.heard = t.heard
+	var ways [speakers]float64
 	now.size = t.sizes[0].at(h.Local(h.Slot()+int64(t.lead)), t.seasons[0])
 	for l := range t.regressed {
 		for i, scale := range scales {
@@ -185,13 +206,7 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 			own = 0
 		}
 		now.said[l][byErrors] = h.Clamp(past.Square(root + own))
-		for i, heard := range t.heard {
-			now.said[l][byVoices+i] = math.NaN()
-			if mid+l == upper {
-				now.said[l][byVoices+i] = heard
-			}
-		}
-		now.mixed[l] = t.mixes[l].mix(now.said[l][:])
+		now.mixed[l] = t.mixes[l].mix(now.ways(l, &ways))
 		moved := past.Root(now.mixed[l]) + t.shifts[l]*now.size
 		now.bounds[l] = h.Clamp(past.Square(moved))
 		t.offsets[mid+l] = past.Root(now.bounds[l]) - root
@@ -253,6 +268,11 @@ func (t *target) describe(h *past.History, now *issue, i int, apart [2]float64) 
 		}
 	}
 	x[recentTop] = to(top) - location
+	for _, heard := range t.heard {
+		if !math.IsNaN(heard) {
+			x[voiced] = to(heard) - location
+		}
+	}
 	for k, v := range x {
 		now.features[i][k] = float32(bounded(v / scale))
 	}

@@ -51,12 +51,12 @@ func TestAgainstOthers(t *testing.T) {
 		}
 	}
 
-	const rows = 8000
+	const rows, features = 8000, 11 // The others are 0.
 	xs, ys := make([][Features]float32, rows), make([]float64, rows)
 	for i := range xs {
 		x := &xs[i]
 		x[0] = 1
-		for k := 1; k < Features; k++ {
+		for k := 1; k < features; k++ {
 			x[k] = float32(draw())
 		}
 		noise := draw() + draw() + draw() + draw() - 2

@@ -3,7 +3,7 @@ package linear
 import "math"
 
 // Features is the number of features of a Quantile.
-const Features = 11
+const Features = 12
 
 // level is the residual below which a sample weighs no more, in units of its scale: smaller ones make quantiles too narrow
 // when learnt recursively, larger ones too wide.
@@ -83,12 +83,12 @@ func (q *Quantile) Solve(penalty float64, prior *[Features]float32) {
 
 // Predict returns the quantile in units of the sample's scale.
 func (q *Quantile) Predict(x *[Features]float32) float64 {
-	odd, even := float32(0), q.c[0]*x[0] // Neither waits for the other.
-	for i := 1; i < Features-1; i += 2 {
-		odd += q.c[i] * x[i]
-		even += q.c[i+1] * x[i+1]
+	var even, odd float32 // Neither waits for the other.
+	for i := 0; i < Features; i += 2 {
+		even += q.c[i] * x[i]
+		odd += q.c[i+1] * x[i+1]
 	}
-	return float64(odd + even)
+	return float64(even + odd)
 }
 
 // Samples returns the number of samples learnt.
