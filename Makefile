@@ -72,6 +72,10 @@ test-kafka: ## The Kafka collector against a real Apache Kafka broker on loopbac
 	@./test/kafka/jars.sh .cache/kafka || { status=$$?; [ $$status = 3 ] && exit 0; exit $$status; }; \
 	go test -count=1 -timeout 10m -v ./test/kafka -kafka $(CURDIR)/.cache/kafka $(KAFKA_ARGS)
 
+.PHONY: test-grpc
+test-grpc: ## The gRPC collector against real grpc-go servers with each library that counts calls, channelz and ORCA; a module of its own.
+	cd test/grpc && go vet ./... && go test -count=1 ./...
+
 TRACES ?= bench/traces
 
 .PHONY: bench-forecast
