@@ -34,7 +34,7 @@ func benchKafka() (_ []figure, err error) {
 	// As in a container of 400 MB with the GOMEMLIMIT that belongs to it: without one the collector of garbage lets the peak
 	// be 350 to 430 MB, as it happens.
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(300 << 20))
-	fake, err := startFake()
+	fake, err := startFake(fakeKafka)
 	if err != nil {
 		return nil, err
 	}
@@ -112,12 +112,12 @@ type fakeProcess struct {
 	addresses []string
 }
 
-func startFake() (*fakeProcess, error) {
+func startFake(which string) (*fakeProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	f := &fakeProcess{cmd: exec.Command(self, fakeKafka)}
+	f := &fakeProcess{cmd: exec.Command(self, which)}
 	f.cmd.Stderr = os.Stderr
 	if f.in, err = f.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -128,12 +128,12 @@ func startFake() (*fakeProcess, error) {
 	}
 	f.out = bufio.NewReader(out)
 	if err := f.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start the fake brokers: %w", err)
+		return nil, fmt.Errorf("cannot start the fake servers: %w", err)
 	}
 	line, err := f.out.ReadString('\n')
 	if err != nil {
 		f.stop()
-		return nil, fmt.Errorf("cannot start the fake brokers: %w", err)
+		return nil, fmt.Errorf("cannot start the fake servers: %w", err)
 	}
 	f.addresses = strings.Fields(line)
 	return f, nil

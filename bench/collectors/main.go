@@ -22,16 +22,18 @@ type figure struct {
 
 // benches are what can be measured, by name.
 func benches() map[string]func() ([]figure, error) {
-	return map[string]func() ([]figure, error){"kafka": benchKafka, "kafka-growth": benchGrowth}
+	return map[string]func() ([]figure, error){"grpc": benchGRPC, "kafka": benchKafka, "kafka-growth": benchGrowth}
 }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == fakeKafka {
-		if err := serveKafka(); err != nil {
-			fmt.Fprintln(os.Stderr, "collectors:", err)
-			os.Exit(1)
+	if len(os.Args) == 2 {
+		if serve, is := map[string]func() error{fakeKafka: serveKafka, fakeGRPC: serveGRPC}[os.Args[1]]; is {
+			if err := serve(); err != nil {
+				fmt.Fprintln(os.Stderr, "collectors:", err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	missed, err := run(os.Args[1:])
 	if err != nil {
