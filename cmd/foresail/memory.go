@@ -19,7 +19,7 @@ const (
 	heapFloor = 64 << 20
 	// mostGarbage bounds what the collector lets gather before it runs. Most of a large heap is what forecasts have learnt, numbers that
 	// cost a collection nothing, and usually there may be as much garbage as there is heap.
-	mostGarbage = 256 << 20
+	mostGarbage = 128 << 20
 	leastGC     = 5 // Percent.
 	// watchMemory is how often that is looked at.
 	watchMemory = 5 * time.Second

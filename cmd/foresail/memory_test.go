@@ -11,9 +11,9 @@ func TestGarbageIsBounded(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{0, 100}, {64 << 20, 100}, {256 << 20, 100},
-		{512 << 20, 50},  // 256 MiB of garbage.
-		{2048 << 20, 13}, // 266 MiB.
+		{0, 100}, {64 << 20, 100}, {128 << 20, 100},
+		{512 << 20, 25}, // 128 MiB of garbage.
+		{2000 << 20, 6}, // 120 MiB.
 		{64 << 30, 5},
 	} {
 		if got := gcPercent(c.live); got != c.want {
