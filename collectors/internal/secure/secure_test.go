@@ -53,6 +53,9 @@ func TestOver(t *testing.T) {
 	if err := dial(&TLS{}); !errors.As(err, &unknown) {
 		t.Errorf("an authority that the system does not trust: %v", err)
 	}
+	if err := dial(&TLS{InsecureSkipVerify: true}); err != nil {
+		t.Errorf("any certificate will do: %v", err)
+	}
 	for want, c := range map[string]*TLS{
 		"cannot read the CA: open":                 {CAFile: filepath.Join(dir, "none")},
 		"holds no PEM certificate":                 {CAFile: write(t, dir, "empty", nil)},
