@@ -3,6 +3,7 @@ package nodemem
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -12,53 +13,41 @@ var errBadFile = errors.New("cannot understand the file")
 
 // memory is the state of a host's memory in bytes.
 type memory struct {
-	total     uint64 // MemTotal: what the kernel manages
-	available uint64 // MemAvailable: the kernel's estimate of what programs can get without swapping
-}
-
-// used returns what programs cannot get: total - available. It is not the working set of cAdvisor, which counts the
-// active page cache too.
-func (m memory) used() uint64 { return m.total - m.available }
-
-// headroom returns what programs can get beyond the reserve, at least 0.
-func (m memory) headroom(reserve uint64) uint64 {
-	return m.available - min(m.available, reserve)
+	total     float64 // MemTotal: what the kernel manages
+	available float64 // MemAvailable: the kernel's estimate of what programs can get without swapping
+	anonymous float64 // AnonPages: memory with no file behind it; NaN where it is not told
 }
 
 // parseMeminfo reads /proc/meminfo (proc_meminfo(5)). It needs MemAvailable, which Linux has since 3.14.
 func parseMeminfo(text string) (memory, error) {
-	fields := map[string]uint64{}
+	fields := map[string]float64{"MemTotal": math.NaN(), "MemAvailable": math.NaN(), "AnonPages": math.NaN()}
 	for line := range strings.Lines(text) {
 		name, rest, _ := strings.Cut(line, ":")
-		if name != "MemTotal" && name != "MemAvailable" {
+		if _, wanted := fields[name]; !wanted {
 			continue
 		}
 		number, isKiB := strings.CutSuffix(strings.TrimSpace(rest), " kB") // the kernel writes kB and means KiB
-		kib, err := strconv.ParseUint(strings.TrimSpace(number), 10, 53)
+		kib, err := strconv.ParseUint(strings.TrimSpace(number), 10, 43)   // so that the bytes are whole as a float64
 		if err != nil || !isKiB {
 			return memory{}, fmt.Errorf("%w: %q", errBadFile, strings.TrimSpace(line))
 		}
-		fields[name] = kib << 10
+		fields[name] = float64(kib << 10)
 	}
-	m := memory{total: fields["MemTotal"], available: fields["MemAvailable"]}
-	_, known := fields["MemAvailable"]
+	m := memory{total: fields["MemTotal"], available: fields["MemAvailable"], anonymous: fields["AnonPages"]}
 	switch {
-	case m.total == 0 || !known:
+	case !(m.total > 0) || math.IsNaN(m.available):
 		return memory{}, fmt.Errorf("%w: no MemTotal or no MemAvailable", errBadFile)
 	case m.available > m.total:
-		return memory{}, fmt.Errorf("%w: %d bytes available of %d", errBadFile, m.available, m.total)
+		return memory{}, fmt.Errorf("%w: %.0f bytes available of %.0f", errBadFile, m.available, m.total)
 	}
 	return m, nil
 }
 
-// pressure is how long tasks have waited for memory since the host started, in microseconds, by kind: "some" while at
-// least one task waited, "full" while all did.
-type pressure map[string]uint64
-
-// parsePressure reads /proc/pressure/memory (Linux Documentation/accounting/psi.rst): lines such as
-// "some avg10=0.00 avg60=0.00 avg300=0.00 total=0".
-func parsePressure(text string) (pressure, error) {
-	p := pressure{}
+// parsePressure reads /proc/pressure/memory (Linux Documentation/accounting/psi.rst), lines such as
+// "some avg10=0.00 avg60=0.00 avg300=0.00 total=0": how long tasks have waited for memory since the host started, in
+// seconds, by kind: "some" while at least one task waited, "full" while all did.
+func parsePressure(text string) (map[string]float64, error) {
+	p := make(map[string]float64)
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] != "some" && words[0] != "full" {
@@ -69,11 +58,11 @@ func parsePressure(text string) (pressure, error) {
 			if !isTotal {
 				continue
 			}
-			total, err := strconv.ParseUint(number, 10, 64)
+			micros, err := strconv.ParseUint(number, 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("%w: %q", errBadFile, strings.TrimSpace(line))
 			}
-			p[words[0]] = total
+			p[words[0]] = float64(micros) / 1e6
 		}
 	}
 	if _, known := p["some"]; !known {

@@ -1,150 +1,244 @@
-// Package nodemem collects the memory of the host that Foresail runs on, from the files of /proc.
+// Package nodemem collects the memory of nodes: what is used, what is left, how fast it goes, and for how many more pods
+// of a workload there is room. A source reads this host, the nodes' kubelets, node_exporter or metrics.k8s.io; they count
+// differently, so that the series of one are never continued by another.
 package nodemem
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"syscall"
+	"maps"
+	"math"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/foresail/foresail/collectors"
-	"github.com/foresail/foresail/collectors/internal/slope"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/rest"
+
+	"github.com/foresail/foresail/collectors/internal/secure"
+	"github.com/foresail/foresail/collectors/nodemem/cluster"
+	"github.com/foresail/foresail/collectors/nodemem/room"
 	"github.com/foresail/foresail/forecast/series"
-)
-
-// The metrics, in bytes, bytes per second and as a ratio, with the label node.
-const (
-	totalBytes     = "node_memory_total_bytes"
-	availableBytes = "node_memory_available_bytes"
-	usedBytes      = "node_memory_used_bytes"
-	headroomBytes  = "node_memory_headroom_bytes"
-	growth         = "node_memory_growth_bytes_per_second"
-	pressureRatio  = "node_memory_pressure_ratio"
-)
-
-const (
-	// window is how far the growth looks back: memory moves in steps, when programs start and end.
-	window = 5 * time.Minute
-	// minSamples and minSpan are what the growth needs at least.
-	minSamples, minSpan = 4, time.Minute
 )
 
 // Options are what a source is made of.
 type Options struct {
 	// Config must be valid.
 	Config Config
+	// Cluster reaches the API server; nil without a cluster.
+	Cluster *rest.Config
+	// Dial opens connections to nodes; nil means a net.Dialer.
+	Dial secure.Dial
 }
 
-// Source reads the memory of one host. Its methods must not be called at once.
+// reader reads nodes.
+type reader interface {
+	// read returns what could be read, by node, and an error that names what could not. The nodes are those of the
+	// cluster; none without one.
+	read(ctx context.Context, nodes []*room.Node) (map[string]reading, error)
+	close()
+}
+
+// Source reads the memory of nodes in one way. Its methods must not be called at once.
 type Source struct {
-	node, proc string
-	reserve    uint64
-	used       slope.Window
-	stalled    pressure // the newest reading, nil before the first
-	stalledAt  time.Time
+	config    Config
+	reader    reader
+	watch     *cluster.Watch // nil where nothing is asked of the cluster
+	pools     []labels.Selector
+	nodes     map[string]*node
+	workloads []*workload
 }
 
-// New returns a source. It fails where the host's name is needed and not known.
+// New returns a source. It does not connect: what is away makes collections fail, not New. It fails where a cluster is
+// needed and there is none, or the host's name is needed and not known.
 func New(opts Options) (*Source, error) {
-	node := opts.Config.Node
-	if node == "" {
-		name, err := os.Hostname()
+	c := opts.Config
+	s := &Source{config: c, nodes: make(map[string]*node)}
+	for _, p := range c.Pools {
+		selector, err := labels.Parse(p.Selector)
 		if err != nil {
-			return nil, fmt.Errorf("cannot name this node: %w", err)
+			return nil, fmt.Errorf("cannot choose the nodes of pool %s: %w", p.Alias, err)
 		}
-		node = name
+		s.pools = append(s.pools, selector)
 	}
-	return &Source{node: node, proc: opts.Config.Proc, reserve: uint64(max(0, opts.Config.ReserveBytes))}, nil
+	wanted := make(map[room.Workload]bool)
+	for _, w := range c.Workloads {
+		s.workloads = append(s.workloads, &workload{Workload: w.key(), expected: math.NaN()})
+		wanted[w.key()] = true
+	}
+	ofCluster := c.Source != Proc && len(c.Targets) == 0
+	if ofCluster && opts.Cluster == nil {
+		return nil, fmt.Errorf("cannot read the nodes by %s without a cluster: name targets, or the source proc", c.Source)
+	}
+	var err error
+	switch c.Source {
+	case MetricsAPI:
+		s.reader, err = newAPI(&s.config, opts.Cluster)
+	case Kubelet, NodeExporter:
+		s.reader = newPages(&s.config, opts.Cluster, opts.Dial)
+	default:
+		s.reader, err = newHost(&s.config)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if ofCluster {
+		// Kubelets say themselves which containers run.
+		pods := len(wanted) > 0 || c.Source != Kubelet
+		s.watch, err = cluster.New(cluster.Options{Config: opts.Cluster, Pods: pods, Wanted: func(w room.Workload) bool { return wanted[w] }})
+	}
+	return s, err
 }
 
-// Close does nothing: the source holds nothing open.
-func (s *Source) Close() error { return nil }
+// Close ends what the source watches and closes its connections.
+func (s *Source) Close() error {
+	if s.watch != nil {
+		s.watch.Close()
+	}
+	s.reader.close()
+	return nil
+}
 
-// Collect reads the files. A kernel that does not tell its pressure has none; that is no error. What else is missing is
-// named in the error, by one collectors.Missing each.
+// Collect reads all nodes once. What could not be read is named in the error, by one collectors.Missing each.
 func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	used, memoryErr := s.memory()
-	stalled, pressureErr := s.pressure()
-	return append(used, stalled...), errors.Join(memoryErr, pressureErr)
+	known, pods, clusterErr := s.snapshot(ctx)
+	readings, err := s.reader.read(ctx, known)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	byName := make(map[string]*room.Node, len(known))
+	for _, n := range known {
+		byName[n.Name] = n
+	}
+	s.forget(byName, clusterErr == nil)
+	steps := runningByNode(pods)
+	points := make([]series.Point, 0, 8*len(readings))
+	for _, name := range slices.Sorted(maps.Keys(readings)) {
+		r := readings[name]
+		if r.running == 0 {
+			r.running = steps[name]
+		}
+		points = append(points, s.node(name, byName[name]).enter(r, byName[name], float64(s.config.ReserveBytes), s.config.Interval)...)
+	}
+	points = append(points, s.coverage(known, readings)...)
+	more, workloadsErr := s.tellWorkloads(known, pods)
+	return append(points, more...), errors.Join(clusterErr, err, workloadsErr)
 }
 
-func (s *Source) memory() ([]series.Point, error) {
-	text, at, err := s.read("meminfo")
-	if err != nil {
-		return nil, err
+// snapshot returns the cluster's nodes and pods; none without a cluster. The nodes must have been told before they can be read, so
+// that this may take a third of the time that there is.
+func (s *Source) snapshot(ctx context.Context) ([]*room.Node, []*room.Pod, error) {
+	if s.watch == nil {
+		return nil, nil, nil
 	}
-	m, err := parseMeminfo(text)
-	if err != nil {
-		return nil, s.missing("meminfo", err)
+	if deadline, bounded := ctx.Deadline(); bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/3)
+		defer cancel()
 	}
-	s.used.Add(at, float64(m.used()), window)
-	points := []series.Point{
-		s.point(totalBytes, at, float64(m.total)),
-		s.point(availableBytes, at, float64(m.available)),
-		s.point(usedBytes, at, float64(m.used())),
-		s.point(headroomBytes, at, float64(m.headroom(s.reserve))),
-	}
-	if s.used.Len() >= minSamples && s.used.Span() >= minSpan {
-		points = append(points, s.point(growth, at, s.used.Slope()))
-	}
-	return points, nil
+	return s.watch.Snapshot(ctx)
 }
 
-func (s *Source) pressure() ([]series.Point, error) {
-	text, at, err := s.read("pressure/memory")
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EOPNOTSUPP) { // Not built in, or switched off at boot.
-		return nil, nil
+// node returns what is remembered of a node. Its labels, and with them its series, begin anew where its pool changes.
+func (s *Source) node(name string, of *room.Node) *node {
+	own := []series.Label{{Name: "node", Value: name}, {Name: "source", Value: s.config.Name}}
+	if pool := s.pool(of); pool != "" {
+		own = append(own, series.Label{Name: "pool", Value: pool})
 	}
-	if err != nil {
-		return nil, err
+	n := s.nodes[name]
+	if n == nil {
+		n = &node{headroom: math.NaN(), exhaustion: math.NaN()}
+		s.nodes[name] = n
 	}
-	now, err := parsePressure(text)
-	if err != nil {
-		return nil, s.missing("pressure/memory", err)
+	if !slices.Equal(n.labels, own) {
+		n.labels, n.points = own, nil
 	}
-	var points []series.Point
-	elapsed := at.Sub(s.stalledAt)
-	for kind, total := range now {
-		if before, known := s.stalled[kind]; known && total >= before && elapsed > 0 {
-			// A reading can be a little late for its own time, so the share can come out just above 1.
-			share := min(1, float64(total-before)/float64(elapsed.Microseconds()))
-			points = append(points, s.point(pressureRatio, at, share, series.Label{Name: "kind", Value: kind}))
+	return n
+}
+
+// pool returns the alias of the first pool that a node is of, "" where it is of none.
+func (s *Source) pool(of *room.Node) string {
+	if of == nil {
+		return ""
+	}
+	for i, selector := range s.pools {
+		if selector.Matches(labels.Set(of.Labels)) {
+			return s.config.Pools[i].Alias
 		}
 	}
-	s.stalled, s.stalledAt = now, at
-	return points, nil
+	return ""
 }
 
-// read returns a file's text and when it was read.
-func (s *Source) read(name string) (string, time.Time, error) {
-	text, err := os.ReadFile(filepath.Join(s.proc, name))
-	if err != nil {
-		return "", time.Time{}, s.missing(name, err)
+// forget drops nodes that are gone: at once where all are known, else when they have not been heard of for long.
+func (s *Source) forget(known map[string]*room.Node, complete bool) {
+	now := time.Now()
+	maps.DeleteFunc(s.nodes, func(name string, n *node) bool {
+		gone := s.watch != nil && complete && known[name] == nil
+		return gone || now.Sub(n.last.at) > window
+	})
+}
+
+// coverage tells for each pool, and for the nodes of none, the share of the nodes that were read. It tells nothing of a
+// single host, nor where nothing at all was read, which the loop tells.
+func (s *Source) coverage(known []*room.Node, readings map[string]reading) []series.Point {
+	if len(readings) == 0 {
+		return nil
 	}
-	return string(text), time.Now(), nil
-}
-
-func (s *Source) missing(name string, err error) error {
-	reason := collectors.Other
-	switch {
-	case errors.Is(err, errBadFile):
-		reason = collectors.BadData
-	case errors.Is(err, fs.ErrNotExist):
-		reason = collectors.NotFound
-	case errors.Is(err, fs.ErrPermission):
-		reason = collectors.Denied
+	all, read := make(map[string]float64), make(map[string]float64)
+	count := func(name, pool string) {
+		all[pool]++
+		if _, there := readings[name]; there {
+			read[pool]++
+		}
 	}
-	return &collectors.Missing{What: filepath.Join(s.proc, name), Reason: reason, Err: err}
+	for _, n := range known {
+		count(n.Name, s.pool(n))
+	}
+	for _, t := range s.config.Targets {
+		count(t.Node, "")
+	}
+	b := &builder{at: time.Now(), labels: []series.Label{{Name: "source", Value: s.config.Name}}}
+	for _, pool := range slices.Sorted(maps.Keys(all)) {
+		var more []series.Label
+		if pool != "" {
+			more = append(more, series.Label{Name: "pool", Value: pool})
+		}
+		b.add(coverageRatio, read[pool]/all[pool], more...)
+	}
+	return b.points
 }
 
-func (s *Source) point(metric string, at time.Time, value float64, labels ...series.Label) series.Point {
-	key := series.NewKey(metric, append(labels, series.Label{Name: "node", Value: s.node})...)
-	return series.Point{Key: key, Sample: series.Sample{Time: at, Value: value}}
+// several is the errors of many nodes, of which the text names some.
+type several []error
+
+// Error names the first ten.
+func (s several) Error() string {
+	const most = 10
+	var text strings.Builder
+	for i, err := range s {
+		if i == most {
+			fmt.Fprintf(&text, "\nand %d more", len(s)-most)
+			break
+		}
+		if i > 0 {
+			text.WriteByte('\n')
+		}
+		text.WriteString(err.Error())
+	}
+	return text.String()
+}
+
+// Unwrap returns all of them.
+func (s several) Unwrap() []error { return s }
+
+// join returns one error for many, nil for none.
+func join(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return several(errs)
 }

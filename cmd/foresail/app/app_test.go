@@ -138,7 +138,7 @@ func TestTheEmbeddedStoreIsADataSource(t *testing.T) {
 store: {path: %q}
 web: {listen: "127.0.0.1:0"}
 metrics: [{name: memory, query: "sum(node_memory_used_bytes)", interval: 1s, external: {}, forecast: {}}]
-collectors: {nodeMemory: {interval: 1s, proc: %q}}
+collectors: {nodeMemory: [{interval: 1s, proc: %q}]}
 `, t.TempDir(), procWith(t, 1000, 400)))
 	deadline := time.Now().Add(10 * time.Second)
 	for status, body := 0, ""; status != http.StatusOK; time.Sleep(50 * time.Millisecond) {

@@ -92,7 +92,6 @@ var importRules = map[string][]string{
 	"collectors/rpc/load":      {"collectors/rpc/page"},
 	"collectors/rpc/page":      {},
 	"collectors/rpc/pods":      {},
-	"collectors/nodemem":       {"collectors", "collectors/internal", "forecast/series"},
 	"cmd/foresail/app":         {"adapter", "collectors", "forecast", "cmd/foresail/app"},
 	"cmd/foresail/demo":        {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"cmd/foresail":             {"cmd/foresail", "adapter/apiserver"},
@@ -100,6 +99,16 @@ var importRules = map[string][]string{
 	"test/kafka":               {"collectors"},
 	"test/e2e":                 {"adapter", "forecast"},
 	"test/oraclebackend":       {"cmd/foresail/app", "adapter", "forecast"},
+
+	"collectors/nodemem": {
+		"collectors", "collectors/internal", "collectors/nodemem/cluster", "collectors/nodemem/page", "collectors/nodemem/room", "collectors/nodemem/scrape",
+		"forecast/series",
+	},
+	"collectors/nodemem/room":        {},
+	"collectors/nodemem/page":        {},
+	"collectors/nodemem/scrape":      {"collectors", "collectors/internal"},
+	"collectors/nodemem/cluster":     {"collectors", "collectors/nodemem/room"},
+	"collectors/nodemem/kubelettest": {},
 }
 
 // wholeTrees are allowances that cover the packages below them too.

@@ -41,7 +41,7 @@ store: {path: %q}
 web: {listen: "127.0.0.1:0"}
 metrics: [{name: load, query: x, external: {}, forecast: {}}]
 rules: [{seriesQuery: s, resources: {template: <<.Resource>>}, metricsQuery: "sum(<<.Series>>) by (<<.GroupBy>>)"}]
-collectors: {nodeMemory: {interval: 1s, proc: %q}}
+collectors: {nodeMemory: [{interval: 1s, proc: %q}]}
 `, promServer(t, `{"metric":{},"value":[1,"12.5"]}`), t.TempDir(), procWith(t, 1000, 400)))
 	get(t, url+"/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/load")
 	_, page := get(t, a.WebURL()+"/metrics")

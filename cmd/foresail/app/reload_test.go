@@ -135,7 +135,7 @@ func TestReloadOfCollectors(t *testing.T) {
 store: {path: %q}
 web: {listen: "127.0.0.1:0"}
 metrics: [{name: memory, query: "sum(node_memory_used_bytes)", interval: 1s, external: {}}]
-collectors: {nodeMemory: {interval: 1s, proc: %q}}
+collectors: {nodeMemory: [{interval: 1s, proc: %q}]}
 `
 	dir := t.TempDir()
 	a, url := start(t, fmt.Sprintf(text, dir, procWith(t, 1000, 400)))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/collectors"
@@ -55,6 +56,12 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 			err = errors.Join(err, s.end())
 		}
 	}()
+	var client *rest.Config // of the cluster; nil without one
+	if a.opts.Cluster != nil {
+		if client, err = a.opts.Cluster.ClientConfig(); err != nil {
+			return nil, err
+		}
+	}
 	var named []collectors.Named
 	add := func(n collectors.Named, source interface {
 		collectors.Source
@@ -82,12 +89,12 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 		}
 		add(collectors.Named{Kind: "grpc", Name: c.Name, Interval: c.Interval}, source)
 	}
-	if c := c.NodeMemory; c != nil {
-		source, err := nodemem.New(nodemem.Options{Config: *c})
+	for _, c := range c.NodeMemory {
+		source, err := nodemem.New(nodemem.Options{Config: c, Cluster: client})
 		if err != nil {
-			return nil, fmt.Errorf("cannot set up the node memory collector: %w", err)
+			return nil, fmt.Errorf("cannot set up the node memory collector %s: %w", c.Name, err)
 		}
-		add(collectors.Named{Kind: "node_memory", Name: "this", Interval: c.Interval}, source)
+		add(collectors.Named{Kind: "node_memory", Name: c.Name, Interval: c.Interval}, source)
 	}
 	var sink collectors.Sink
 	if a.store != nil {

@@ -56,7 +56,7 @@ collectors:
       interval: 2s
       concurrencyLimit: %[8]d
       targets: %[9]s
-  nodeMemory: {interval: 2s}
+  nodeMemory: [{interval: 2s}]
 `, store, web, namespace, ordersGroupAlias, strings.Join(p.orders.brokers(), ", "), ordersGroup, ordersTopic, concurrency, targets.String())
 	return config.Parse("demo.yaml", []byte(text))
 }

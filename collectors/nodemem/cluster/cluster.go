@@ -14,7 +14,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -23,8 +25,9 @@ import (
 	"github.com/foresail/foresail/collectors/nodemem/room"
 )
 
-// failingFor is how long after a failure of a watch what it knows is told with that failure: watches try again each half minute.
-const failingFor = time.Minute
+// patience is how long a watch may fail before what it knows is told with its failure: an API server may restart, and
+// watches try again after half a minute or so.
+const patience = 2 * time.Minute
 
 // Options are what a watch is made of.
 type Options struct {
@@ -50,9 +53,10 @@ type watch struct {
 	failure  atomic.Pointer[failure]
 }
 
+// failure is the newest error of a watch that has not worked since.
 type failure struct {
-	err error
-	at  time.Time
+	err   error
+	since time.Time
 }
 
 // kept is an object as it is kept: its name and version, as a watch needs them, and what counts of it.
@@ -72,14 +76,15 @@ func New(opts Options) (*Watch, error) {
 		wanted = func(room.Workload) bool { return false }
 	}
 	w := &Watch{}
-	if w.nodes, err = newWatch("nodes", v1.NewNodeInformer(client, 0, cache.Indexers{}), keepNode); err != nil {
+	from := client.CoreV1().RESTClient()
+	if w.nodes, err = newWatch(cache.NewListWatchFromClient(from, "nodes", "", fields.Everything()), "nodes", &corev1.Node{}, keepNode); err != nil {
 		return nil, err
 	}
 	if opts.Pods {
 		// Pods that have ended ask for nothing any more.
-		live := func(o *metav1.ListOptions) { o.FieldSelector = "status.phase!=Succeeded,status.phase!=Failed" }
-		informer := v1.NewFilteredPodInformer(client, metav1.NamespaceAll, 0, cache.Indexers{}, live)
-		if w.pods, err = newWatch("pods", informer, func(o any) (any, error) { return keepPod(o, wanted) }); err != nil {
+		live := fields.ParseSelectorOrDie("status.phase!=Succeeded,status.phase!=Failed")
+		keep := func(o any) (any, error) { return keepPod(o, wanted) }
+		if w.pods, err = newWatch(cache.NewListWatchFromClient(from, "pods", "", live), "pods", &corev1.Pod{}, keep); err != nil {
 			return nil, err
 		}
 	}
@@ -92,9 +97,22 @@ func New(opts Options) (*Watch, error) {
 	return w, nil
 }
 
-func newWatch(what string, informer cache.SharedIndexInformer, keep cache.TransformFunc) (*watch, error) {
-	w := &watch{what: what, informer: informer}
-	if err := errors.Join(informer.SetTransform(keep), informer.SetWatchErrorHandlerWithContext(w.failed)); err != nil {
+func newWatch(from *cache.ListWatch, what string, of runtime.Object, keep cache.TransformFunc) (*watch, error) {
+	w := &watch{what: what}
+	list, follow := from.ListWithContextFunc, from.WatchFuncWithContext
+	w.informer = cache.NewSharedIndexInformer(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			found, err := list(ctx, o)
+			w.worked(err)
+			return found, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+			found, err := follow(ctx, o)
+			w.worked(err)
+			return found, err
+		},
+	}, of, 0, cache.Indexers{})
+	if err := errors.Join(w.informer.SetTransform(keep), w.informer.SetWatchErrorHandlerWithContext(w.failed)); err != nil {
 		return nil, fmt.Errorf("cannot watch %s: %w", what, err)
 	}
 	return w, nil
@@ -105,7 +123,18 @@ func (w *watch) failed(_ context.Context, _ *cache.Reflector, err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		return
 	}
-	w.failure.Store(&failure{err, time.Now()})
+	f := &failure{err, time.Now()}
+	if last := w.failure.Load(); last != nil {
+		f.since = last.since
+	}
+	w.failure.Store(f)
+}
+
+// worked notes that the API server answered, unless that was an error.
+func (w *watch) worked(err error) {
+	if err == nil {
+		w.failure.Store(nil)
+	}
 }
 
 // Close ends the watches and waits for their end.
@@ -131,7 +160,7 @@ func list[T any](ctx context.Context, w *watch) ([]*T, error) {
 	var err error
 	last := w.failure.Load()
 	switch {
-	case last != nil && (!synced || time.Since(last.at) < failingFor):
+	case last != nil && (!synced || time.Since(last.since) > patience):
 		err = &collectors.Missing{What: "the cluster's " + w.what, Reason: reason(last.err), Err: last.err}
 	case !synced:
 		err = &collectors.Missing{What: "the cluster's " + w.what, Reason: collectors.Timeout, Err: errors.New("the API server has not answered yet")}

@@ -2,13 +2,11 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,70 +17,14 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/foresail/foresail/collectors"
+	"github.com/foresail/foresail/collectors/nodemem/kubelettest"
 	"github.com/foresail/foresail/collectors/nodemem/room"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server is an API server of nodes and pods: their lists, and a watch that tells what is added to it.
-type server struct {
-	mu       sync.Mutex
-	nodes    []corev1.Node
-	pods     []corev1.Pod
-	code     int // of every answer, where it is not 0
-	selector string
-	events   chan any
-}
-
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	code := s.code
-	if strings.HasSuffix(r.URL.Path, "/pods") {
-		s.selector = r.URL.Query().Get("fieldSelector")
-	}
-	s.mu.Unlock()
-	w.Header().Set("Content-Type", "application/json")
-	if code != 0 {
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Code: int32(code), Message: "no", Reason: metav1.StatusReasonForbidden})
-		return
-	}
-	if r.URL.Query().Get("sendInitialEvents") != "" { // as servers before 1.32
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Code: 422, Reason: metav1.StatusReasonInvalid})
-		return
-	}
-	if r.URL.Query().Get("watch") != "" {
-		s.watch(w, r)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if strings.HasSuffix(r.URL.Path, "/pods") {
-		_ = json.NewEncoder(w).Encode(corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: s.pods})
-		return
-	}
-	_ = json.NewEncoder(w).Encode(corev1.NodeList{TypeMeta: metav1.TypeMeta{Kind: "NodeList", APIVersion: "v1"}, ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: s.nodes})
-}
-
-func (s *server) watch(w http.ResponseWriter, r *http.Request) {
-	w.WriteHeader(http.StatusOK)
-	w.(http.Flusher).Flush()
-	for strings.HasSuffix(r.URL.Path, "/pods") {
-		select {
-		case e := <-s.events:
-			_ = json.NewEncoder(w).Encode(map[string]any{"type": "ADDED", "object": e})
-			w.(http.Flusher).Flush()
-		case <-r.Context().Done():
-			return
-		}
-	}
-	<-r.Context().Done()
-}
-
 func pod(name, node string) corev1.Pod {
 	return corev1.Pod{
-		TypeMeta: metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: name, ResourceVersion: "2", Labels: map[string]string{"pod-template-hash": "5d9f"},
 			Annotations:     map[string]string{"large": strings.Repeat("x", 1000)},
@@ -94,7 +36,7 @@ func pod(name, node string) corev1.Pod {
 	}
 }
 
-func start(t *testing.T, s *server, pods bool) *Watch {
+func start(t *testing.T, s *kubelettest.APIServer, pods bool) *Watch {
 	t.Helper()
 	h := httptest.NewServer(s)
 	checkout := room.Workload{Namespace: "shop", Kind: "Deployment", Name: "checkout"}
@@ -112,7 +54,7 @@ func start(t *testing.T, s *server, pods bool) *Watch {
 }
 
 func TestSnapshot(t *testing.T) {
-	s := &server{nodes: []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}, pods: []corev1.Pod{pod("checkout-1", "n1")}, events: make(chan any)}
+	s := kubelettest.NewAPIServer([]corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}, []corev1.Pod{pod("checkout-1", "n1")})
 	w := start(t, s, true)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -123,10 +65,10 @@ func TestSnapshot(t *testing.T) {
 	if p := pods[0]; p.Name != "checkout-1" || p.Node != "n1" || p.Workload.Name != "checkout" || p.Requests.Memory != 1<<30 || p.Template == nil {
 		t.Errorf("%+v", p)
 	}
-	if s.selector != "status.phase!=Succeeded,status.phase!=Failed" {
-		t.Errorf("pods were listed by %q", s.selector)
+	if s.PodSelector() != "status.phase!=Failed,status.phase!=Succeeded" {
+		t.Errorf("pods were listed by %q", s.PodSelector())
 	}
-	s.events <- pod("checkout-2", "n1")
+	s.Add(pod("checkout-2", "n1"))
 	for len(pods) != 2 {
 		if ctx.Err() != nil {
 			t.Fatal("the second pod is not seen")
@@ -143,16 +85,17 @@ func TestSnapshot(t *testing.T) {
 }
 
 func TestWithoutPods(t *testing.T) {
-	s := &server{nodes: []corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}}
+	s := kubelettest.NewAPIServer([]corev1.Node{{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}, nil)
 	w := start(t, s, false)
 	nodes, pods, err := w.Snapshot(t.Context())
-	if err != nil || len(nodes) != 1 || pods != nil || s.selector != "" {
-		t.Errorf("%d nodes, %d pods, %v; pods were listed by %q", len(nodes), len(pods), err, s.selector)
+	if err != nil || len(nodes) != 1 || pods != nil || s.PodSelector() != "" {
+		t.Errorf("%d nodes, %d pods, %v; pods were listed by %q", len(nodes), len(pods), err, s.PodSelector())
 	}
 }
 
 func TestClusterThatRefuses(t *testing.T) {
-	s := &server{code: http.StatusForbidden}
+	s := kubelettest.NewAPIServer(nil, nil)
+	s.Fail(http.StatusForbidden)
 	w := start(t, s, true)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

@@ -61,8 +61,8 @@ type Web struct {
 type Collectors struct {
 	Kafka []kafka.Config `yaml:"kafka"`
 	GRPC  []rpc.Config   `yaml:"grpc"`
-	// NodeMemory is nil where this host's memory is not collected.
-	NodeMemory *nodemem.Config `yaml:"nodeMemory"`
+	// NodeMemory are the ways to read the memory of nodes; each has series of its own.
+	NodeMemory []nodemem.Config `yaml:"nodeMemory"`
 }
 
 // Default fills in what the file left out.
@@ -84,7 +84,7 @@ func (b *Backend) Default() { b.Prometheus.Default() }
 
 // UsesStore tells whether anything reads from the embedded store or writes to it.
 func (f *File) UsesStore() bool {
-	return len(f.Backends) == 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || f.Collectors.NodeMemory != nil ||
+	return len(f.Backends) == 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || len(f.Collectors.NodeMemory) > 0 ||
 		f.Resource != nil && f.Resource.Backend == StoreBackend ||
 		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend }) ||
 		slices.ContainsFunc(slices.Concat(f.Custom, f.External), func(r legacy.Rule) bool { return r.Backend == StoreBackend })
@@ -199,7 +199,7 @@ func (w *Web) Validate(report func(field, problem string)) {
 }
 
 func (c *Collectors) validate(report func(field, problem string)) {
-	clusters, servers := names{report: report}, names{report: report}
+	clusters, servers, nodes := names{report: report}, names{report: report}, names{report: report}
 	for i := range c.Kafka {
 		at := fmt.Sprintf("kafka[%d]", i)
 		clusters.add(at, c.Kafka[i].Name)
@@ -210,8 +210,10 @@ func (c *Collectors) validate(report func(field, problem string)) {
 		servers.add(at, c.GRPC[i].Name)
 		c.GRPC[i].Validate(below(report, at))
 	}
-	if c.NodeMemory != nil {
-		c.NodeMemory.Validate(below(report, "nodeMemory"))
+	for i := range c.NodeMemory {
+		at := fmt.Sprintf("nodeMemory[%d]", i)
+		nodes.add(at, c.NodeMemory[i].Name)
+		c.NodeMemory[i].Validate(below(report, at))
 	}
 }
 

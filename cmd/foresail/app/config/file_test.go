@@ -134,14 +134,31 @@ var bad = map[string][]string{
 		`:9: collectors.grpc[0].pods.scheme: "ftp" is neither http nor https`,
 		`:10: collectors.grpc[0].pods.grpcPort: -1 is no port: use 1 to 65535`,
 	},
-	"grpc_pods_grpc_port": {`:5: collectors.grpc[0].pods.grpcPort: missing: say which port channelz and ORCA are asked on`},
-	"grpc_address":        {`:5: collectors.grpc[0].targets[0].address: "10.0.0.7" is not host:port: channelz and ORCA are asked there`},
-	"grpc_app_port":       {`:4: collectors.grpc[0].channelz.appPort: 70000 is no port: use 1 to 65535`},
-	"grpc_window":         {`:4: collectors.grpc[0].window: 10s is shorter than the interval: use 15s or more`},
-	"grpc_interval":       {`:4: collectors.grpc[0].interval: 10ms is too short: use 1s or more`},
-	"grpc_limit":          {`:4: collectors.grpc[0].concurrencyLimit: use the number of calls that one server works on at once, or leave it out`},
-	"grpc_tls":            {`:4: collectors.grpc[0].tls.keyFile: name the file of the certificate's key, too`},
-	"node_memory":         {`:2: collectors.nodeMemory.proc: "proc" is not an absolute path`},
+	"grpc_pods_grpc_port":        {`:5: collectors.grpc[0].pods.grpcPort: missing: say which port channelz and ORCA are asked on`},
+	"grpc_address":               {`:5: collectors.grpc[0].targets[0].address: "10.0.0.7" is not host:port: channelz and ORCA are asked there`},
+	"grpc_app_port":              {`:4: collectors.grpc[0].channelz.appPort: 70000 is no port: use 1 to 65535`},
+	"grpc_window":                {`:4: collectors.grpc[0].window: 10s is shorter than the interval: use 15s or more`},
+	"grpc_interval":              {`:4: collectors.grpc[0].interval: 10ms is too short: use 1s or more`},
+	"grpc_limit":                 {`:4: collectors.grpc[0].concurrencyLimit: use the number of calls that one server works on at once, or leave it out`},
+	"grpc_tls":                   {`:4: collectors.grpc[0].tls.keyFile: name the file of the certificate's key, too`},
+	"node_memory":                {`:2: collectors.nodeMemory[0].proc: "proc" is not an absolute path`},
+	"node_memory_source":         {`:2: collectors.nodeMemory[0].source: "cadvisor" is none of proc, kubelet, nodeExporter, metricsAPI`},
+	"node_memory_name":           {`:2: collectors.nodeMemory[0].name: "a b" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`},
+	"node_memory_name_twice":     {`:4: collectors.nodeMemory[1].name: "kubelet" is the name of nodeMemory[0] too: rename one of them`},
+	"node_memory_interval":       {`:2: collectors.nodeMemory[0].interval: 10ms is too short: use 1s or more`},
+	"node_memory_reserve":        {`:2: collectors.nodeMemory[0].reserveBytes: use a number of bytes above 0, or leave it out`},
+	"node_memory_port":           {`:2: collectors.nodeMemory[0].port: 70000 is no port: use 1 to 65535, or leave it out`},
+	"node_memory_tls":            {`:2: collectors.nodeMemory[0].tls.keyFile: name the file of the certificate's key, too`},
+	"node_memory_no_use":         {`:2: collectors.nodeMemory[0].tokenFile: the source proc has no use for it: leave it out`},
+	"node_memory_targets_port":   {`:2: collectors.nodeMemory[0].port: is for the nodes of the cluster: leave it out, or leave targets out`},
+	"node_memory_target":         {`:2: collectors.nodeMemory[0].targets[0].url: "10.0.0.7:10250" is not an address like https://host:port/metrics/resource`},
+	"node_memory_target_node":    {`:2: collectors.nodeMemory[0].targets[0].node: name the node: it becomes the label node`},
+	"node_memory_target_twice":   {`:2: collectors.nodeMemory[0].targets[1].node: "a" is the node of targets[0] too`},
+	"node_memory_pool":           {`:2: collectors.nodeMemory[0].pools[0].alias: "a/b" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`},
+	"node_memory_pool_twice":     {`:2: collectors.nodeMemory[0].pools[1].alias: "a" is the alias of pools[0] too`},
+	"node_memory_pool_selector":  {`:2: collectors.nodeMemory[0].pools[0].selector: "a in b" is no label selector: unable to parse requirement: found 'b' expected: '('`},
+	"node_memory_workload":       {`:2: collectors.nodeMemory[0].workloads[0]: name the workload's namespace and its name`},
+	"node_memory_workload_twice": {`:2: collectors.nodeMemory[0].workloads[1]: is workloads[0] again: leave one of them out`},
 	"rule_filters": {
 		`:4: rules[0].seriesFilters[0]: has both is and isNot: make two filters of them`,
 		`:6: rules[0].seriesFilters[1]: has neither is nor isNot: write one of them`,
@@ -287,7 +304,19 @@ func TestLoadGoodFile(t *testing.T) {
 				Channelz: &rpc.Channelz{AppPort: 50051},
 				TLS:      &rpc.TLS{CAFile: "/etc/foresail/ca.pem", CertFile: "/etc/foresail/cert.pem", KeyFile: "/etc/foresail/key.pem", ServerName: "cart"},
 			}},
-			NodeMemory: &nodemem.Config{Node: "worker-1", Proc: "/host/proc", Interval: 20 * time.Second, ReserveBytes: 200 << 20},
+			NodeMemory: []nodemem.Config{{
+				Source: "proc", Name: "proc", Node: "worker-1", Proc: "/host/proc", Interval: 20 * time.Second, ReserveBytes: 200 << 20, Warmup: 5 * time.Minute,
+			}, {
+				Source: "kubelet", Name: "kubelet", Interval: 15 * time.Second, ReserveBytes: 100 << 20, Warmup: 10 * time.Minute, Port: 10255,
+				TLS: &nodemem.TLS{CAFile: "/etc/kubelet/ca.pem", CertFile: "/etc/kubelet/cert.pem", KeyFile: "/etc/kubelet/key.pem", ServerName: "node"}, TokenFile: "/etc/kubelet/token",
+				Pools:     []nodemem.Pool{{Alias: "big", Selector: "size in (l, xl)"}},
+				Workloads: []nodemem.Workload{{Namespace: "shop", Kind: "Deployment", Name: "checkout"}, {Namespace: "shop", Kind: "StatefulSet", Name: "db"}},
+			}, {
+				Source: "nodeExporter", Name: "exporters", Interval: 15 * time.Second, ReserveBytes: 100 << 20, Warmup: 5 * time.Minute,
+				Targets: []nodemem.Target{{Node: "worker-1", URL: "http://10.0.0.7:9100/metrics"}},
+			}, {
+				Source: "metricsAPI", Name: "metrics_api", Interval: 15 * time.Second, ReserveBytes: 100 << 20, Warmup: 5 * time.Minute,
+			}},
 		},
 	}
 	berlin, err := time.LoadLocation("Europe/Berlin")
@@ -503,8 +532,8 @@ func TestParseDefaults(t *testing.T) {
 	f("store:\nweb:\nmetrics:\n", &File{Store: store, Limits: limits, Web: Web{Listen: ":8080"}})
 	f(`web: {listen: ""}`, &File{Store: store, Limits: limits})
 	f("store: {path: x}", &File{Limits: limits, Store: backend.StoreConfig{Path: "x", Retention: 35 * day, Lookback: 5 * time.Minute}, Web: Web{Listen: ":8080"}})
-	f("collectors: {nodeMemory: {}}", &File{Store: store, Limits: limits, Web: Web{Listen: ":8080"}, Collectors: Collectors{
-		NodeMemory: &nodemem.Config{Proc: "/proc", Interval: 15 * time.Second, ReserveBytes: 100 << 20},
+	f("collectors: {nodeMemory: [{}]}", &File{Store: store, Limits: limits, Web: Web{Listen: ":8080"}, Collectors: Collectors{
+		NodeMemory: []nodemem.Config{{Source: "proc", Name: "proc", Proc: "/proc", Interval: 15 * time.Second, ReserveBytes: 100 << 20, Warmup: 5 * time.Minute}},
 	}})
 }
 
@@ -528,7 +557,7 @@ func TestBackendOfMetrics(t *testing.T) {
 	f(servers+"metrics: [{name: x, query: x, external: {}, backend: store}]", "store", true)
 	f(servers+"metrics: [{name: x, query: x, external: {}}]\nexternalRules: [{}]", "a", false)
 	f(servers+"metrics: [{name: x, query: x, external: {}}]\nexternalRules: [{backend: store}]", "a", true)
-	f(servers+"metrics: [{name: x, query: x, external: {}}]\ncollectors: {nodeMemory: {}}", "a", true)
+	f(servers+"metrics: [{name: x, query: x, external: {}}]\ncollectors: {nodeMemory: [{}]}", "a", true)
 }
 
 // FuzzParse holds that every file is either refused, with lines and in order, or comes to one rule per metric.
