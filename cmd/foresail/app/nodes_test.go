@@ -53,7 +53,7 @@ collectors:
 	f(custom+"/nodes/n1/used", http.StatusOK, used)
 	f(custom+"/nodes/*/used", http.StatusOK, used)
 	f(custom+"/namespaces/shop/nodes/n2/set", http.StatusOK, `"3221225472"`)
-	f(custom+"/namespaces/shop/nodes/n2/used", http.StatusNotFound, "n2")
+	f(custom+"/namespaces/shop/nodes/n2/used", http.StatusServiceUnavailable, "n2")
 	f(custom+"/namespaces/platform/nodes/n1/kept", http.StatusOK, used)
 	f(custom+"/namespaces/shop/nodes/n1/kept", http.StatusForbidden, "platform")
 	f(custom+"/nodes/n1/kept", http.StatusForbidden, "platform")
