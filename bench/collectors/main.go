@@ -22,12 +22,12 @@ type figure struct {
 
 // benches are what can be measured, by name.
 func benches() map[string]func() ([]figure, error) {
-	return map[string]func() ([]figure, error){"grpc": benchGRPC, "kafka": benchKafka, "kafka-growth": benchGrowth}
+	return map[string]func() ([]figure, error){"grpc": benchGRPC, "kafka": benchKafka, "kafka-growth": benchGrowth, "nodes": benchNodes}
 }
 
 func main() {
 	if len(os.Args) == 2 {
-		if serve, is := map[string]func() error{fakeKafka: serveKafka, fakeGRPC: serveGRPC}[os.Args[1]]; is {
+		if serve, is := map[string]func() error{fakeKafka: serveKafka, fakeGRPC: serveGRPC, fakeKubelets: serveKubelets}[os.Args[1]]; is {
 			if err := serve(); err != nil {
 				fmt.Fprintln(os.Stderr, "collectors:", err)
 				os.Exit(1)

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/foresail/foresail/cmd/foresail/app/cpu"
+	"github.com/foresail/foresail/collectors/nodemem"
+	"github.com/foresail/foresail/collectors/nodemem/kubelettest"
+)
+
+const (
+	nodesNodes    = 5_000
+	nodesPods     = 30 // on each, of two containers
+	nodesInterval = 15 * time.Second
+	nodesCycles   = 7 // after the first, in which the connections are made; growth is there from the fifth on
+)
+
+// benchNodes reads 5,000 kubelets over TLS at their interval. Each is an address of loopback of its own, with a
+// connection of its own.
+func benchNodes() (_ []figure, err error) {
+	fake, err := startFake(fakeKubelets)
+	if err != nil {
+		return nil, err
+	}
+	defer fake.stop()
+	dir, err := os.MkdirTemp("", "foresail-bench")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = keep(err, os.RemoveAll(dir)) }()
+	config := nodemem.Config{
+		Source: nodemem.Kubelet, Interval: nodesInterval, TLS: &nodemem.TLS{InsecureSkipVerify: true}, TokenFile: filepath.Join(dir, "token"),
+	}
+	if err := os.WriteFile(config.TokenFile, []byte(nodesToken), 0o600); err != nil {
+		return nil, err
+	}
+	for i := range nodesNodes {
+		config.Targets = append(config.Targets, nodemem.Target{
+			Node: "node-" + strconv.Itoa(i), URL: fmt.Sprintf("https://127.2.%d.%d:%s/metrics/resource", i/250, i%250+1, fake.addresses[0]),
+		})
+	}
+	config.Default()
+	source, err := nodemem.New(nodemem.Options{Config: config})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = keep(err, source.Close()) }()
+	var first, most, sum, longest time.Duration
+	var points int
+	for i := range 1 + nodesCycles {
+		before, start := cpu.Time(), time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), nodesInterval*9/10)
+		collected, err := source.Collect(ctx)
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("cycle %d: nodes were missed: %w", i, err)
+		}
+		took := time.Since(start)
+		time.Sleep(time.Until(start.Add(nodesInterval)))
+		spent := cpu.Time() - before
+		if i == 0 {
+			first = spent
+			continue
+		}
+		most, sum, longest, points = max(most, spent), sum+spent, max(longest, took), len(collected)
+	}
+	return []figure{
+		{"nodes_cores", most.Seconds() / nodesInterval.Seconds(), 0.5, "of the most expensive interval of 15 s, 5,000 kubelets with 30 pods each over TLS, none missed"},
+		{"nodes_cores_mean", (sum / nodesCycles).Seconds() / nodesInterval.Seconds(), 0, ""},
+		{"nodes_cores_first", first.Seconds() / nodesInterval.Seconds(), 1, "of the interval in which the connections are made"},
+		{"nodes_cycle_seconds", longest.Seconds(), nodesInterval.Seconds() * 0.9, "of the longest cycle"},
+		{"nodes_resident_megabytes", peakResident() / 1e6, 0, "at its peak"},
+		{"nodes_series", float64(points), 0, "in the last cycle"},
+	}, nil
+}
+
+const (
+	// fakeKubelets names the process of the nodes.
+	fakeKubelets = "fake-kubelets"
+	nodesToken   = "token-of-the-bench"
+)
+
+// serveKubelets is that process: it says its port and serves until its input ends. What the page costs is not measured, so
+// that all nodes share one for a second.
+func serveKubelets() error {
+	start := time.Now()
+	kubelet := &kubelettest.Kubelet{Token: nodesToken, Read: func(now time.Time) kubelettest.Stats {
+		used := 8e9 + 1e6*now.Sub(start).Seconds()
+		return kubelettest.Stats{WorkingSet: used, Containers: kubelettest.Pods(nodesPods, 1e8, start)}
+	}}
+	var mu sync.Mutex
+	var at time.Time
+	var page []byte
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		if time.Since(at) > time.Second {
+			rendered := httptest.NewRecorder()
+			kubelet.ServeHTTP(rendered, r)
+			page, at = rendered.Body.Bytes(), time.Now()
+		}
+		body := page
+		mu.Unlock()
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = w.Write(body)
+	}))
+	all, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp4", ":0") // every address of loopback
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w", err)
+	}
+	_ = server.Listener.Close()
+	server.Listener = all
+	server.StartTLS()
+	defer server.Close()
+	_, port, err := net.SplitHostPort(all.Addr().String())
+	if err != nil {
+		return err
+	}
+	fmt.Println(port)
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
