@@ -1,7 +1,9 @@
 package rpc
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -177,6 +179,32 @@ func TestManyThatHang(t *testing.T) {
 		}
 		if i > 0 && got[`grpc_server_inflight{pod="good"}`] != 5 {
 			t.Errorf("collection %d: the good server was not read", i)
+		}
+	}
+}
+
+// TestTwoLibraries: servers of one set that count in different ways are told of once each, and added up.
+func TestTwoLibraries(t *testing.T) {
+	var log bytes.Buffer
+	c := Config{Name: "cart", Targets: []Target{
+		{URL: serve(t, answer(fiveBusy)), Pod: "a"},
+		{URL: serve(t, answer(`grpc_server_call_started_total{grpc_method="a.B/C"} 3`+"\n")), Pod: "b"},
+	}}
+	c.Default()
+	s, err := New(Options{Config: c, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for range 3 {
+		got, err := collect(t, s)
+		if sum := got[`grpc_server_workload_inflight{workload="cart"}`]; err != nil || sum != 5+3 {
+			t.Errorf("%v in flight, %v", sum, err)
+		}
+	}
+	for _, family := range []string{"grpc-prometheus", "grpc-opentelemetry"} {
+		if n := strings.Count(log.String(), "family="+family); n != 1 {
+			t.Errorf("%s was logged %d times:\n%s", family, n, &log)
 		}
 	}
 }

@@ -55,7 +55,7 @@ type Source struct {
 	targets []pods.Server
 	servers map[string]*server // by key
 	sets    map[string]*set    // by namespace
-	family  string             // the one that was logged last
+	told    map[string]bool    // families that were logged
 }
 
 // server is what is kept of a server between two collections.
@@ -73,7 +73,7 @@ func New(opts Options) (*Source, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Source{config: opts.Config, logger: opts.Logger, servers: make(map[string]*server), sets: make(map[string]*set)}
+	s := &Source{config: opts.Config, logger: opts.Logger, servers: make(map[string]*server), sets: make(map[string]*set), told: make(map[string]bool)}
 	s.reader = newReader(&s.config, opts.Dial)
 	for _, t := range opts.Config.Targets {
 		s.targets = append(s.targets, pods.Server{Key: t.Namespace + "/" + t.Pod, Namespace: t.Namespace, Pod: t.Pod, URL: t.URL, Address: t.Address, Ready: true})
@@ -197,10 +197,10 @@ func (s *Source) since(one *server, now *page.Page) (load.Interval, bool) {
 	return load.Between(before, now)
 }
 
-// tellFamily logs which library counts the calls, when that is known and when it changes.
+// tellFamily logs which library counts the calls, once for each: in a rolling update there may be two for a while.
 func (s *Source) tellFamily(family string) {
-	if family != "" && family != s.family {
+	if !s.told[family] {
+		s.told[family] = true
 		s.logger.Info("Found how the servers count their calls.", "collector", "grpc", "target", s.config.Name, "family", family)
-		s.family = family
 	}
 }

@@ -93,10 +93,10 @@ func (l *Latency) Add(other Latency) {
 
 // Quantile returns the time in seconds within which a share q of the calls, 0 to 1, ended, and how many calls tell. Where
 // servers count in different ways, the one that most calls are counted in tells. The time is +Inf where it lies above
-// the highest bound, and NaN without calls.
+// the highest bound, and NaN without calls that tell.
 func (l *Latency) Quantile(q float64) (seconds, calls float64) {
 	seconds, calls = math.NaN(), 0
-	if n := len(l.classic.Counts); n > 0 && l.classic.Counts[n-1] > 0 {
+	if n := len(l.classic.Counts); n > 1 && l.classic.Counts[n-1] > 0 { // with one bound, +Inf, nothing is known
 		seconds, calls = classicQuantile(q, l.classic), l.classic.Counts[n-1]
 	}
 	for per, h := range l.native {

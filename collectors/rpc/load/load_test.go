@@ -239,6 +239,13 @@ func TestMerge(t *testing.T) {
 	if got, calls := l.Quantile(0.5); math.Abs(got-(0.1+0.9*10/30)) > 1e-12 || calls != 40 {
 		t.Errorf("median %v of %v", got, calls)
 	}
+	// Servers that have no bound in common tell nothing, which is not the same as very long.
+	var apart Latency
+	apart.Add(classic([]float64{0.1}, 100, 100))
+	apart.Add(classic([]float64{0.2}, 100, 100))
+	if got, calls := apart.Quantile(0.5); !math.IsNaN(got) || calls != 0 {
+		t.Errorf("without a common bound the median is %v of %v", got, calls)
+	}
 	few := native(rand.New(rand.NewPCG(1, 1)), 3, 1e-9)
 	for few.Count >= 40 {
 		few.Mul(0.5)
