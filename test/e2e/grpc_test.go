@@ -45,14 +45,15 @@ spec: {containers: [{name: c, image: none}]}
 	}
 	plane.mustKubectl(t, "", "create", "namespace", "shop")
 	create("cart-0", page(7))
-	startForesail(t, plane, `
+	startForesail(t, plane, fmt.Sprintf(`
+store: {path: %q}
 web: {listen: ""}
 metrics:
   - {name: cart_inflight, query: grpc_server_inflight, interval: 1s, pods: {}}
   - {name: cart_total, query: 'sum(grpc_server_workload_inflight{workload="cart"})', interval: 1s, external: {}}
 collectors:
   grpc: [{name: cart, interval: 1s, pods: {namespaces: [shop], selector: app=cart}}]
-`, flags{})
+`, t.TempDir()), flags{})
 	const ofPods, total = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/cart_inflight", "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/cart_total"
 	says := func(path string, texts ...string) {
 		t.Helper()
