@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"time"
 )
 
 // ErrDamaged is the error of bytes that are no state of the type that reads them.
@@ -116,6 +117,18 @@ func (c *Codec) Float(v *float64) {
 	bits := math.Float64bits(*v)
 	c.Uint64(&bits)
 	*v = math.Float64frombits(bits)
+}
+
+// Time is a time to the nanosecond, not before 1970; it is read in UTC. The zero one stays that.
+func (c *Codec) Time(t *time.Time) {
+	n := int64(-1)
+	if !t.IsZero() {
+		n = t.UnixNano()
+	}
+	c.Int64(&n)
+	if c.Reading() && n >= 0 {
+		*t = time.Unix(0, n).UTC()
+	}
 }
 
 // Floats are numbers.

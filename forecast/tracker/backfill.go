@@ -285,7 +285,7 @@ func (m *metric) replace(f *filler) {
 			continue
 		case old != nil:
 			s.last, s.seen, s.peaks = old.last, old.seen, old.peaks
-			s.score = old.score
+			s.ledger.Inherit(old.ledger)
 		}
 		s.issue()
 		m.series[key], m.index = s, nil

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -105,7 +106,7 @@ func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Ti
 	o := entry.Outlook
 	lead := time.Duration(len(o.Points)) * o.Step
 	ahead := model.Duration(lead).String()
-	for _, tau := range []float64{.1, .5, .9} {
+	for _, tau := range exported(entry.Quantile, .1, .5, .9) {
 		if v, err := o.Point(lead, tau); err == nil {
 			gauge(out, e.forecast, v, metric, labels, ahead, quantileLabel(tau))
 		}
@@ -116,6 +117,9 @@ func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Ti
 	if due := entry.Due; due != nil {
 		gauge(out, e.due, due.Median, metric, labels, ahead, quantileLabel(.5))
 		gauge(out, e.due, due.Upper, metric, labels, ahead, quantileLabel(.9))
+		for _, tau := range exported(due.Quantile, .5, .9)[2:] {
+			gauge(out, e.due, due.Own, metric, labels, ahead, quantileLabel(tau))
+		}
 		gauge(out, e.error, due.Came-due.Median, metric, labels, ahead)
 	}
 	send(out, e.matured, prometheus.CounterValue, float64(entry.Score.Matured), metric, labels)
@@ -125,6 +129,14 @@ func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Ti
 
 // labelString is the series as PromQL writes its labels: {a="b",c="d"}, and nothing without labels.
 func labelString(key series.Key) string { return key.WithMetric("").String() }
+
+// exported adds the rule's quantile to others if it is none of them.
+func exported(own float64, others ...float64) []float64 {
+	if slices.Contains(others, own) {
+		return others
+	}
+	return append(others, own)
+}
 
 func quantileLabel(tau float64) string { return strconv.FormatFloat(tau, 'g', -1, 64) }
 

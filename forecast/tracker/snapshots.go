@@ -12,7 +12,7 @@ import (
 )
 
 // kind is the first line of a snapshot; the number is the version of what its records begin with.
-const kind = "foresail forecasts 2\n"
+const kind = "foresail forecasts 3\n"
 
 // forgetting is how long the record of a series is kept that is not forecast at present but may be again.
 const forgetting = 7 * 24 * time.Hour
@@ -45,7 +45,7 @@ func (r *record) snap(c *snapshot.Codec) {
 		r.key = series.NewKey(metric, labels...)
 	}
 	c.Bool(&r.learnt)
-	moment(c, &r.seen)
+	c.Time(&r.seen)
 }
 
 // Save writes what all series have learnt. Series are taken one after the other, so that samples wait for one of them at most.
@@ -120,43 +120,10 @@ func (m *metric) record(key series.Key, buffer []byte) ([]byte, error) {
 
 // snap writes or reads the state.
 func (s *tracked) snap(c *snapshot.Codec) error {
-	moment(c, &s.newest)
+	c.Time(&s.newest)
 	c.Count(&s.values)
-	for i := range s.pending {
-		s.pending[i].snap(c)
-	}
-	due := s.due != nil
-	if c.Bool(&due); due {
-		d := Due{}
-		if s.due != nil {
-			d = *s.due
-		}
-		d.snap(c)
-		s.due = &d
-	}
-	c.Uint64(&s.score.Matured)
-	c.Uint64(&s.score.Covered)
-	c.Float(&s.score.AbsError)
+	s.ledger.Snap(c)
 	c.Float(&s.live)
 	s.peaks.Snap(c)
 	return errors.Join(s.grid.Snap(c), s.forecaster.Snap(c))
-}
-
-func (d *Due) snap(c *snapshot.Codec) {
-	moment(c, &d.At)
-	c.Float(&d.Median)
-	c.Float(&d.Upper)
-	c.Float(&d.Came)
-}
-
-// moment is a time, to the nanosecond; the zero one is before all of them.
-func moment(c *snapshot.Codec, t *time.Time) {
-	n := int64(-1)
-	if !t.IsZero() {
-		n = t.UnixNano()
-	}
-	c.Int64(&n)
-	if c.Reading() && n >= 0 {
-		*t = time.Unix(0, n).UTC()
-	}
 }

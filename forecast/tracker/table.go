@@ -7,6 +7,7 @@ import (
 
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/hold"
+	"github.com/foresail/foresail/forecast/ledger"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -35,24 +36,12 @@ type Entry struct {
 	MaxAge time.Duration
 	// Disabled is the rule's wish that the forecast be shown and not served.
 	Disabled bool
+	// Quantile is the rule's: the one of the window maximum that is served.
+	Quantile float64
 	// Due is what had been forecast, one lead ago, for the newest grid value; nil where nothing had been.
-	Due *Due
+	Due *ledger.Due
 	// Score sums up what came of the forecasts so far.
-	Score Score
-}
-
-// Due is an earlier forecast whose time has come.
-type Due struct {
-	At            time.Time // End of the grid value.
-	Median, Upper float64   // Quantiles .5 and .9 of the value, as issued one lead earlier.
-	Came          float64   // The grid value.
-}
-
-// Score counts the forecasts, one lead ahead, whose time has come.
-type Score struct {
-	Matured  uint64
-	Covered  uint64  // Those whose .9 quantile was not exceeded.
-	AbsError float64 // Sum of the absolute errors of the median.
+	Score ledger.Score
 }
 
 // State is the verdict on the entry at a time: the gate's, or StaleInput where the newest live sample is older than MaxAge, Gap where the

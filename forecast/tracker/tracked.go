@@ -7,6 +7,7 @@ import (
 
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/grid"
+	"github.com/foresail/foresail/forecast/ledger"
 	"github.com/foresail/foresail/forecast/peak"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -19,6 +20,7 @@ type tracked struct {
 	forecaster *forecast.Forecaster
 	peaks      *peak.Profile
 	refits     *refits
+	quantile   float64           // The rule's.
 	outlook    *forecast.Outlook // Replaced, never changed: tables share it.
 	bounds     Bounds            // Of the outlook.
 	live       float64           // The sample that closed the newest step; NaN before.
@@ -28,9 +30,7 @@ type tracked struct {
 	round      int               // Of the metric, when it was last there.
 	held       bool              // Loaded, and waiting for what came since.
 	values     int               // Grid values learnt.
-	pending    []Due             // By step of At modulo the lead.
-	due        *Due              // Replaced, never changed, too.
-	score      Score
+	ledger     *ledger.Ledger
 }
 
 func newTracked(key series.Key, spec Spec, r *refits) (*tracked, error) {
@@ -41,9 +41,9 @@ func newTracked(key series.Key, spec Spec, r *refits) (*tracked, error) {
 	o := f.Outlook()
 	config := f.Config()
 	s := &tracked{
-		key: key, name: key.String(), grid: grid.New(config.Step), forecaster: f, refits: r, outlook: &o, bounds: Bounds{PeakRatio: 1},
-		peaks:   peak.New(config.LeadSteps(), int(config.Seasons[0]/config.Step), o.Levels),
-		pending: make([]Due, config.LeadSteps()), live: math.NaN(),
+		key: key, name: key.String(), grid: grid.New(config.Step), forecaster: f, refits: r, quantile: spec.Quantile, outlook: &o, bounds: Bounds{PeakRatio: 1},
+		peaks:  peak.New(config.LeadSteps(), int(config.Seasons[0]/config.Step), o.Levels),
+		ledger: ledger.New(config.Step, config.LeadSteps()), live: math.NaN(),
 	}
 	s.spread()
 	return s, nil
@@ -83,46 +83,15 @@ func (s *tracked) feed(sample series.Sample, issue bool) error {
 	s.live = sample.Value
 	s.values++
 	if issue {
-		s.mature(closed)
+		s.ledger.Mature(closed)
 		s.issue()
 	}
 	return nil
 }
 
-// mature compares a grid value with what had been forecast for it.
-func (s *tracked) mature(closed series.Sample) {
-	due := s.pending[s.slot(closed.Time)]
-	if !due.At.Equal(closed.Time) {
-		s.due = nil
-		return
-	}
-	due.Came = closed.Value
-	s.due = &due
-	s.score.Matured++
-	s.score.AbsError += math.Abs(due.Came - due.Median)
-	if due.Came <= due.Upper {
-		s.score.Covered++
-	}
-}
-
 func (s *tracked) issue() {
 	s.outlook, s.bounds = s.outlookToServe()
-	o := s.outlook
-	lead := time.Duration(len(o.Points)) * o.Step
-	median, err := o.Point(lead, .5)
-	if err != nil {
-		return // Nothing forecast yet.
-	}
-	upper, err := o.Point(lead, .9)
-	if err != nil {
-		return
-	}
-	at := o.Issued.Add(lead)
-	s.pending[s.slot(at)] = Due{At: at, Median: median, Upper: upper}
-}
-
-func (s *tracked) slot(end time.Time) int {
-	return int(end.UnixNano() / int64(s.outlook.Step) % int64(len(s.pending)))
+	s.ledger.Issue(s.outlook, s.quantile)
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

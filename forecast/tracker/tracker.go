@@ -17,7 +17,6 @@ import (
 
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/clamp"
-	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -39,7 +38,7 @@ type Spec struct {
 	MaxSeries int
 	// AbsentZero has a series be 0 where a query that was answered does not have it; else nothing is known of it then.
 	AbsentZero bool
-	// Quantile is the one whose clamping is counted. Default .9.
+	// Quantile is the one that is served. Default .9.
 	Quantile float64
 	// Source tells one query from another, so that nothing learnt of one is resumed for another; see Load.
 	Source string
@@ -235,11 +234,6 @@ func (t *Tracker) publishRows(name string, m *metric) {
 	t.table.Store(table)
 }
 
-var (
-	errLimit  = errors.New("more series than the rule's limit")
-	errFuture = errors.New("later than the clock")
-)
-
 // metric is the series of one rule.
 type metric struct {
 	sync.Mutex
@@ -275,6 +269,9 @@ func (m *metric) takes(s Spec) bool {
 		return false
 	}
 	m.spec = s
+	for _, t := range m.series {
+		t.quantile = s.Quantile
+	}
 	return true
 }
 
@@ -356,42 +353,9 @@ func (m *metric) rows() rows {
 	entries := make([]Entry, len(m.order))
 	for i, s := range m.order {
 		entries[i] = Entry{
-			Key: s.key, Outlook: s.outlook, Bounds: s.bounds, Last: s.last, MaxAge: m.spec.MaxAge, Disabled: m.spec.Disabled, Due: s.due, Score: s.score,
+			Key: s.key, Outlook: s.outlook, Bounds: s.bounds, Last: s.last, MaxAge: m.spec.MaxAge, Disabled: m.spec.Disabled, Quantile: s.quantile,
+			Due: s.ledger.Due(), Score: s.ledger.Score(),
 		}
 	}
 	return rows{entries: entries, index: m.index}
-}
-
-// refusals gathers what a batch did not take, by reason, with one example each.
-type refusals map[string]*refusal
-
-type refusal struct {
-	count   int
-	example error
-}
-
-func (r refusals) add(p series.Point, err error) {
-	reason := "time"
-	switch {
-	case errors.Is(err, grid.ErrPast):
-		reason = "past"
-	case errors.Is(err, errFuture):
-		reason = "future"
-	case errors.Is(err, errLimit):
-		reason = "limit"
-	}
-	if r[reason] == nil {
-		r[reason] = &refusal{example: fmt.Errorf("%v: %w", p.Key, err)}
-	}
-	r[reason].count++
-}
-
-func (r refusals) report(t *Tracker, m *metric) {
-	for reason, what := range r {
-		t.rejected.WithLabelValues(m.spec.Metric, reason).Add(float64(what.count))
-		if !m.warned {
-			t.log.Warn("cannot forecast from some samples", "metric", m.spec.Metric, "samples", what.count, "reason", reason, "err", what.example)
-		}
-	}
-	m.warned = len(r) > 0
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/ledger"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -221,7 +222,7 @@ func TestStates(t *testing.T) {
 // What is due is what was forecast one lead earlier, and the score counts it.
 func TestDue(t *testing.T) {
 	tr, _, _ := newTracker(t, spec)
-	issued := map[time.Time]Due{} // By what they forecast.
+	issued := map[time.Time]ledger.Due{} // By what they forecast.
 	matured, covered := uint64(0), uint64(0)
 	for at := begin.Add(middle); at.Before(begin.Add(20 * time.Minute)); at = at.Add(10 * time.Second) {
 		observe(tr, 1, at, at, time.Second)
@@ -250,7 +251,7 @@ func TestDue(t *testing.T) {
 			t.Fatal(err)
 		}
 		target := e.Outlook.Issued.Add(time.Minute)
-		issued[target] = Due{At: target, Median: median, Upper: upper}
+		issued[target] = ledger.Due{At: target, Median: median, Upper: upper, Quantile: .9, Own: upper}
 	}
 	if matured < 100 {
 		t.Errorf("%d forecasts matured", matured)
@@ -362,7 +363,9 @@ func TestApply(t *testing.T) {
 }
 
 func TestExportedMetrics(t *testing.T) {
-	tr, registry, _ := newTracker(t, spec)
+	careful := spec
+	careful.Quantile = .95
+	tr, registry, _ := newTracker(t, careful)
 	observe(tr, 1, begin, begin.Add(40*time.Minute), 5*time.Second)
 	e := get(t, tr, 0)
 	upper, err := e.Outlook.Window(time.Minute, .9)
@@ -379,7 +382,10 @@ func TestExportedMetrics(t *testing.T) {
 		{"foresail_forecast_due", "quantile", "0.5", e.Due.Median},
 		{"foresail_forecast_due", "quantile", "0.9", e.Due.Upper},
 		{"foresail_forecast_state", "reason", "stale_input", 1}, // 2025 is long past.
-		{"foresail_forecast", "lead", "1m", e.Outlook.Points[5][0] + e.Outlook.Points[5][1] + e.Outlook.Points[5][3]},
+		{"foresail_forecast", "lead", "1m", e.Outlook.Points[5][0] + e.Outlook.Points[5][1] + e.Outlook.Points[5][3] + e.Outlook.Points[5][4]},
+		{"foresail_forecast", "quantile", "0.95", e.Outlook.Points[5][4]},
+		{"foresail_forecast_window_max", "quantile", "0.95", e.Outlook.Windows[5][4]},
+		{"foresail_forecast_due", "quantile", "0.95", e.Due.Own},
 		{"foresail_forecast_error", "metric", "load", e.Due.Came - e.Due.Median},
 		{"foresail_forecast_coverage_ratio", "series", `{shard="0"}`, e.Outlook.State.Coverage},
 		{"foresail_forecast_skill_ratio", "series", `{shard="0"}`, e.Outlook.State.Skill},
