@@ -155,8 +155,8 @@ func TestNodesThatHangHoldUpNoOthers(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	var handler http.HandlerFunc
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(w, r) }))
+	var handler atomic.Pointer[http.HandlerFunc] // that of the case before may still be at work
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load())(w, r) }))
 	defer server.Close()
 	dir := t.TempDir()
 	write := func(name string, data []byte) string {
@@ -211,8 +211,12 @@ func TestFailures(t *testing.T) {
 		}, &secure.TLS{CAFile: ca}, token, []collectors.Reason{collectors.Unreachable}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			handler = tt.handler
-			c := New(Options{Interval: 2 * time.Second, TLS: tt.tls, TokenFile: tt.token})
+			handler.Store(&tt.handler)
+			interval := 20 * time.Second // of which a quarter is waited
+			if tt.name == "slow" {
+				interval = 2 * time.Second
+			}
+			c := New(Options{Interval: interval, TLS: tt.tls, TokenFile: tt.token})
 			defer c.Close()
 			read := ""
 			errs, err := c.Round(t.Context(), []Target{{Node: "n1", URL: server.URL + "/metrics"}}, func(_ int, body []byte, at time.Time) error {
