@@ -17,13 +17,33 @@ const exposedPrefix = "foresail_"
 
 // exposed shows on /metrics what queries to the store answer with: the newest value of each series that has not ended.
 type exposed struct {
-	mu    sync.Mutex
-	runs  map[*run]map[series.Key]float64
-	descs map[string]*prometheus.Desc // by metric
+	mu       sync.Mutex
+	runs     map[*run]map[series.Key]float64
+	families map[string]family // by metric
+}
+
+// family is what the series of one metric have in common.
+type family struct {
+	desc *prometheus.Desc
+	// untyped stands for gauges that OpenMetrics has no word for: the suffixes and the label of a histogram's or a
+	// summary's parts are theirs alone, so that a gauge called x_sum, or one of quantiles without their sum and count, is
+	// told as what it is not known to be. To queries that makes no difference.
+	untyped bool
+}
+
+func familyOf(kind string, key series.Key) family {
+	f := family{desc: prometheus.NewDesc(exposedPrefix+key.Metric, "What the collector "+kind+" stores as "+key.Metric+".", nil, nil)}
+	for _, suffix := range []string{"_sum", "_count", "_bucket", "_total"} {
+		f.untyped = f.untyped || strings.HasSuffix(key.Metric, suffix)
+	}
+	for _, l := range key.Labels() {
+		f.untyped = f.untyped || l.Name == "quantile" || l.Name == "le"
+	}
+	return f
 }
 
 func newExposed() *exposed {
-	return &exposed{runs: make(map[*run]map[series.Key]float64), descs: make(map[string]*prometheus.Desc)}
+	return &exposed{runs: make(map[*run]map[series.Key]float64), families: make(map[string]family)}
 }
 
 // update enters one collection of a source. Series under Foresail's own prefix are on /metrics already.
@@ -40,9 +60,8 @@ func (e *exposed) update(r *run, points, stale []series.Point) {
 			continue
 		}
 		values[p.Key] = p.Value
-		if e.descs[p.Key.Metric] == nil {
-			help := "What the collector " + r.Kind + " stores as " + p.Key.Metric + "."
-			e.descs[p.Key.Metric] = prometheus.NewDesc(exposedPrefix+p.Key.Metric, help, nil, nil)
+		if _, known := e.families[p.Key.Metric]; !known {
+			e.families[p.Key.Metric] = familyOf(r.Kind, p.Key)
 		}
 	}
 	for _, p := range stale {
@@ -59,7 +78,7 @@ func (e *exposed) Collect(out chan<- prometheus.Metric) {
 	var all []shown
 	for _, values := range e.runs {
 		for key, value := range values {
-			all = append(all, shown{e.descs[key.Metric], key, value})
+			all = append(all, shown{e.families[key.Metric], key, value})
 		}
 	}
 	e.mu.Unlock()
@@ -77,7 +96,7 @@ func (e *exposed) clear() {
 
 // shown is one series. Its labels stand in its key.
 type shown struct {
-	desc  *prometheus.Desc
+	family
 	key   series.Key
 	value float64
 }
@@ -90,6 +109,10 @@ func (g shown) Write(out *dto.Metric) error {
 	for _, l := range g.key.Labels() {
 		out.Label = append(out.Label, &dto.LabelPair{Name: &l.Name, Value: &l.Value})
 	}
-	out.Gauge = &dto.Gauge{Value: &g.value}
+	if g.untyped {
+		out.Untyped = &dto.Untyped{Value: &g.value}
+	} else {
+		out.Gauge = &dto.Gauge{Value: &g.value}
+	}
 	return nil
 }

@@ -108,17 +108,17 @@ func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Ti
 	ahead := model.Duration(lead).String()
 	for _, tau := range exported(entry.Quantile, .1, .5, .9) {
 		if v, err := o.Point(lead, tau); err == nil {
-			gauge(out, e.forecast, v, metric, labels, ahead, quantileLabel(tau))
+			quantile(out, e.forecast, v, tau, metric, labels, ahead)
 		}
 		if v, err := o.Window(lead, tau); err == nil {
-			gauge(out, e.window, v, metric, labels, ahead, quantileLabel(tau))
+			quantile(out, e.window, v, tau, metric, labels, ahead)
 		}
 	}
 	if due := entry.Due; due != nil {
-		gauge(out, e.due, due.Median, metric, labels, ahead, quantileLabel(.5))
-		gauge(out, e.due, due.Upper, metric, labels, ahead, quantileLabel(.9))
+		quantile(out, e.due, due.Median, .5, metric, labels, ahead)
+		quantile(out, e.due, due.Upper, .9, metric, labels, ahead)
 		for _, tau := range exported(due.Quantile, .5, .9)[2:] {
-			gauge(out, e.due, due.Own, metric, labels, ahead, quantileLabel(tau))
+			quantile(out, e.due, due.Own, tau, metric, labels, ahead)
 		}
 		gauge(out, e.error, due.Came-due.Median, metric, labels, ahead)
 	}
@@ -138,7 +138,10 @@ func exported(own float64, others ...float64) []float64 {
 	return append(others, own)
 }
 
-func quantileLabel(tau float64) string { return strconv.FormatFloat(tau, 'g', -1, 64) }
+// quantile sends a quantile, untyped: the label belongs to summaries, which have a sum and a count that these have not.
+func quantile(out chan<- prometheus.Metric, d *prometheus.Desc, v, tau float64, labels ...string) {
+	send(out, d, prometheus.UntypedValue, v, append(labels, strconv.FormatFloat(tau, 'g', -1, 64))...)
+}
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
 	send(out, d, prometheus.GaugeValue, v, labels...)

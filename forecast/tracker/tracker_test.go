@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/ledger"
@@ -306,7 +307,7 @@ func gathered(t *testing.T, registry *prometheus.Registry, name, label, value st
 					if math.IsNaN(total) {
 						total = 0
 					}
-					total += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+					total += m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()
 				}
 			}
 		}
@@ -396,6 +397,9 @@ func TestExportedMetrics(t *testing.T) {
 		if got := gathered(t, registry, c.name, c.label, c.value); got != c.want {
 			t.Errorf("%s{%s=%q}: %v, want %v", c.name, c.label, c.value, got, c.want)
 		}
+	}
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("promtool check metrics: %v, %v", problems, err)
 	}
 	if _, err := New(Options{Logger: slog.Default(), Registerer: registry, Now: time.Now}); err == nil {
 		t.Error("two trackers registered the same metrics")

@@ -1,8 +1,11 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +14,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
 )
 
 // docs/METRICS.md names every metric that a program with all parts shows or that the code could show, and no other.
@@ -65,10 +70,9 @@ collectors: {nodeMemory: [{interval: 1s, proc: %q}]}
 		t.Error(err)
 	}
 	for _, p := range problems {
-		if strings.HasPrefix(p.Metric, "foresail_") && !strings.HasPrefix(p.Metric, "foresail_store_") { // those are Prometheus' own
-			t.Errorf("%s: %s", p.Metric, p.Text)
-		}
+		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
+	openMetrics(t, a.WebURL()+"/metrics")
 	if !strings.Contains(page, `foresail_api_requests_total{code="200",group="external.metrics.k8s.io",verb="`) {
 		t.Errorf("requests of the API are not told of:\n%s", page)
 	}
@@ -78,6 +82,42 @@ collectors: {nodeMemory: [{interval: 1s, proc: %q}]}
 		}
 		time.Sleep(20 * time.Millisecond)
 		_, page = get(t, a.WebURL()+"/metrics")
+	}
+}
+
+// openMetrics reads a page as a scraper does that prefers OpenMetrics, by Prometheus' own parser.
+func openMetrics(t *testing.T, url string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;q=0.5")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if kind := resp.Header.Get("Content-Type"); err != nil || !strings.HasPrefix(kind, "application/openmetrics-text; version=1.0.0") {
+		t.Fatalf("the page is of the type %q, %v", kind, err)
+	}
+	samples := 0
+	parser := textparse.NewOpenMetricsParser(body, labels.NewSymbolTable())
+	for {
+		entry, err := parser.Next()
+		if errors.Is(err, io.EOF) { // Only after the line "# EOF".
+			break
+		}
+		if err != nil {
+			t.Fatalf("this is not OpenMetrics: %v", err)
+		}
+		if entry == textparse.EntrySeries {
+			samples++
+		}
+	}
+	if samples < 100 {
+		t.Errorf("only %d samples on the page", samples)
 	}
 }
 

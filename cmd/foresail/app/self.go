@@ -53,6 +53,8 @@ func plainValue(m *dto.Metric) (float64, bool) {
 		return m.Gauge.GetValue(), true
 	case m.Counter != nil:
 		return m.Counter.GetValue(), true
+	case m.Untyped != nil: // Quantiles, see tracker.
+		return m.Untyped.GetValue(), true
 	}
 	return 0, false
 }
