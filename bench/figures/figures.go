@@ -13,6 +13,7 @@ import (
 // Bound is on which side of its limit a figure has to be.
 type Bound string
 
+// The bounds.
 const (
 	AtLeast Bound = "at least"
 	AtMost  Bound = "at most"
