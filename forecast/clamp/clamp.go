@@ -81,6 +81,15 @@ func Lower(o *forecast.Outlook, h *past.History, c Context) Lowered {
 	return Lowered{By: by, Limit: limit, From: o.Levels[lowest]}
 }
 
+// Limit returns the lower of Lower's limits for an outlook of so many steps whose largest value is top; +Inf where top is below both.
+func Limit(h *past.History, c Context, steps int, top float64) float64 {
+	limit, by := limitOf(h, c, steps, top/c.Uplift)
+	if by == None {
+		return limit
+	}
+	return max(limit*c.Uplift, zeroed(c.Live))
+}
+
 // limitOf returns the lower limit of a forecast whose largest value is top, and whose it is, without an uplift; None and +Inf where neither is
 // below top.
 func limitOf(h *past.History, c Context, steps int, top float64) (limit float64, by Kind) {

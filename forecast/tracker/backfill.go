@@ -284,7 +284,7 @@ func (m *metric) replace(f *filler) {
 		case old == nil && len(m.series) >= m.spec.MaxSeries:
 			continue
 		case old != nil:
-			s.last, s.seen, s.peaks = old.last, old.seen, old.peaks
+			s.last, s.seen, s.peaks, s.nowcast = old.last, old.seen, old.peaks, old.nowcast
 			s.ledger.Inherit(old.ledger)
 		}
 		s.issue()

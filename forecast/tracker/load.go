@@ -102,6 +102,7 @@ func (m *metric) resume(r record) bool {
 	}
 	s.spread() // A record may have been written under another name.
 	s.outlook, s.bounds = s.outlookToServe()
+	s.shift()
 	s.seen, s.held = r.seen, r.learnt
 	m.Lock()
 	defer m.Unlock()

@@ -1,6 +1,8 @@
 package tracker
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foresail/foresail/forecast"
@@ -32,8 +34,41 @@ func (s *tracked) outlookToServe() (*forecast.Outlook, Bounds) {
 		c.Uplift = max(c.Uplift, s.forecaster.Uplift(h.Slot()+int64(k)+1))
 	}
 	b.Lowered = clamp.Lower(&o, h, c)
+	row := o.Windows[len(o.Windows)-1]
+	top := row[len(row)-1]
+	limit := clamp.Limit(h, c, len(o.Windows), s.nowcast.Most(top))
 	b.PeakRatio = s.peaks.Raise(h, o.Points, o.Windows)
+	if o.State.Trusted() { // Errors of models that know little yet say nothing of later ones.
+		mid, _ := slices.BinarySearch(o.Levels, .5)
+		s.nowcast.Issue(h.Slot(), o.Points, o.Windows, mid, top, limit)
+	}
 	return &o, b
+}
+
+// shift has the newest outlook be served as the samples since it was issued have it.
+func (s *tracked) shift() {
+	s.served = s.outlook
+	if s.nowcast.Residual() == 0 || len(s.outlook.Points) == 0 {
+		return
+	}
+	o := *s.outlook
+	o.Points, o.Windows = clone(o.Points, o.Windows)
+	s.nowcast.Shift(o.Points, o.Windows)
+	s.served = &o
+}
+
+// clone copies the rows of an outlook.
+func clone(points, windows [][]float64) (_, _ [][]float64) {
+	n, levels := len(points), len(points[0])
+	rows, values := make([][]float64, 2*n), make([]float64, 2*n*levels)
+	for i := range rows {
+		rows[i] = values[i*levels : (i+1)*levels : (i+1)*levels]
+	}
+	for k := range n {
+		copy(rows[k], points[k])
+		copy(rows[n+k], windows[k])
+	}
+	return rows[:n:n], rows[n:]
 }
 
 func newClamped() *prometheus.CounterVec {

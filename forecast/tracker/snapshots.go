@@ -12,7 +12,7 @@ import (
 )
 
 // kind is the first line of a snapshot; the number is the version of what its records begin with.
-const kind = "foresail forecasts 3\n"
+const kind = "foresail forecasts 4\n"
 
 // forgetting is how long the record of a series is kept that is not forecast at present but may be again.
 const forgetting = 7 * 24 * time.Hour
@@ -125,5 +125,6 @@ func (s *tracked) snap(c *snapshot.Codec) error {
 	s.ledger.Snap(c)
 	c.Float(&s.live)
 	s.peaks.Snap(c)
+	s.nowcast.Snap(c)
 	return errors.Join(s.grid.Snap(c), s.forecaster.Snap(c))
 }

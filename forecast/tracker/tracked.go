@@ -8,6 +8,7 @@ import (
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/ledger"
+	"github.com/foresail/foresail/forecast/nowcast"
 	"github.com/foresail/foresail/forecast/peak"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -19,9 +20,11 @@ type tracked struct {
 	grid       *grid.Grid
 	forecaster *forecast.Forecaster
 	peaks      *peak.Profile
+	nowcast    *nowcast.Nowcast
 	refits     *refits
 	quantile   float64           // The rule's.
 	outlook    *forecast.Outlook // Replaced, never changed: tables share it.
+	served     *forecast.Outlook // The same, shifted by the nowcast.
 	bounds     Bounds            // Of the outlook.
 	live       float64           // The sample that closed the newest step; NaN before.
 	newest     time.Time         // Of any sample.
@@ -41,9 +44,9 @@ func newTracked(key series.Key, spec Spec, r *refits) (*tracked, error) {
 	o := f.Outlook()
 	config := f.Config()
 	s := &tracked{
-		key: key, name: key.String(), grid: grid.New(config.Step), forecaster: f, refits: r, quantile: spec.Quantile, outlook: &o, bounds: Bounds{PeakRatio: 1},
-		peaks:  peak.New(config.LeadSteps(), int(config.Seasons[0]/config.Step), o.Levels),
-		ledger: ledger.New(config.Step, config.LeadSteps()), live: math.NaN(),
+		key: key, name: key.String(), grid: grid.New(config.Step), forecaster: f, refits: r, quantile: spec.Quantile, outlook: &o, served: &o, bounds: Bounds{PeakRatio: 1},
+		peaks:   peak.New(config.LeadSteps(), int(config.Seasons[0]/config.Step), o.Levels),
+		nowcast: nowcast.New(config.Step, config.LeadSteps()), ledger: ledger.New(config.Step, config.LeadSteps()), live: math.NaN(),
 	}
 	s.spread()
 	return s, nil
@@ -68,7 +71,7 @@ func (s *tracked) feed(sample series.Sample, issue bool) error {
 	}
 	if !ok {
 		if fresh {
-			s.peaks.See(sample.Value)
+			s.see(sample, issue)
 		}
 		return nil
 	}
@@ -79,18 +82,29 @@ func (s *tracked) feed(sample series.Sample, issue bool) error {
 		return err
 	}
 	s.peaks.Close(s.forecaster.History(), closed.Value)
-	s.peaks.See(sample.Value)
+	s.nowcast.Close(s.forecaster.History())
 	s.live = sample.Value
 	s.values++
 	if issue {
 		s.ledger.Mature(closed)
 		s.issue()
 	}
+	s.see(sample, issue)
 	return nil
+}
+
+// see takes a sample of the step being filled; if issue is set, what is served follows it.
+func (s *tracked) see(sample series.Sample, issue bool) {
+	s.peaks.See(sample.Value)
+	s.nowcast.See(sample.Time, sample.Value)
+	if issue {
+		s.shift()
+	}
 }
 
 func (s *tracked) issue() {
 	s.outlook, s.bounds = s.outlookToServe()
+	s.shift()
 	s.ledger.Issue(s.outlook, s.quantile)
 }
 

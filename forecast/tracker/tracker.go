@@ -353,7 +353,7 @@ func (m *metric) rows() rows {
 	entries := make([]Entry, len(m.order))
 	for i, s := range m.order {
 		entries[i] = Entry{
-			Key: s.key, Outlook: s.outlook, Bounds: s.bounds, Last: s.last, MaxAge: m.spec.MaxAge, Disabled: m.spec.Disabled, Quantile: s.quantile,
+			Key: s.key, Outlook: s.served, Bounds: s.bounds, Last: s.last, MaxAge: m.spec.MaxAge, Disabled: m.spec.Disabled, Quantile: s.quantile,
 			Due: s.ledger.Due(), Score: s.ledger.Score(),
 		}
 	}
