@@ -200,6 +200,7 @@ func (a *App) Run(outer context.Context) (err error) {
 	a.parts.Go(func() { a.mapper.Run(ctx, a.opts.DiscoveryInterval) })
 	a.sources.Load().start(ctx)
 	a.start(ctx, g)
+	g.export()
 	a.parts.Go(func() { a.keeper.Run(ctx) })
 	a.parts.Go(func() { a.learner.Run(ctx) })
 	if a.web != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/foresail/foresail/adapter/resource"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/export/cloudwatch"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -35,6 +37,8 @@ type generation struct {
 	provider *catalog.Provider
 	// resources is nil where the config has no resourceRules, or there is no cluster whose pods they are of.
 	resources *resource.API
+	// exporter is nil where the config has no cloudWatch.
+	exporter *cloudwatch.Exporter
 	// registry has the metrics of these parts; they are shown while the generation is the current one.
 	registry *prometheus.Registry
 	closers  []func() error
@@ -88,6 +92,11 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 	if file.Resource != nil && a.objects != nil {
 		g.resources = resource.New(a.resourceOptions(g, short))
 	}
+	if file.CloudWatch != nil {
+		if g.exporter, err = cloudwatch.New(context.Background(), g.exports(a.logger)); err != nil {
+			return nil, fmt.Errorf("cannot set up cloudWatch: %w", err)
+		}
+	}
 	return g, nil
 }
 
@@ -99,6 +108,23 @@ func (a *App) start(ctx context.Context, g *generation) {
 	g.parts.Go(func() { g.demand.Run(ctx) })
 	g.parts.Go(func() { g.catalog.Run(ctx) })
 	g.parts.Go(func() { a.relist(ctx, g) })
+}
+
+// exports are the options of what writes to CloudWatch.
+func (g *generation) exports(logger *slog.Logger) cloudwatch.Options {
+	backends := map[string]cloudwatch.Querier{}
+	for name, b := range g.backends {
+		backends[name] = b
+	}
+	return cloudwatch.Options{Config: *g.file.CloudWatch, Backends: backends, Logger: logger, Registerer: g.registry}
+}
+
+// export writes the generation's values to where the config says. Unlike the rest of it this begins when the generation
+// is the current one, or values would be written twice.
+func (g *generation) export() {
+	if g.exporter != nil {
+		g.parts.Go(func() { g.exporter.Run(g.ctx) })
+	}
 }
 
 // end stops the generation and gives back what it took.

@@ -105,6 +105,7 @@ func (a *App) swap(old, g *generation, sources *sources) error {
 		return errors.Join(err, g.end())
 	}
 	a.current.Store(g)
+	g.export()
 	if last := a.sources.Load(); last != sources {
 		if err := last.end(); err != nil {
 			a.logger.Warn("cannot close the collectors before", "err", err)

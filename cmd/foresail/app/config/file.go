@@ -17,6 +17,7 @@ import (
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/nodemem"
 	"github.com/foresail/foresail/collectors/rpc"
+	"github.com/foresail/foresail/export/cloudwatch"
 )
 
 // StoreBackend is the name by which metrics choose the embedded store.
@@ -41,6 +42,8 @@ type File struct {
 	// Config is what prometheus-adapter reads of the file: rules, externalRules and resourceRules.
 	legacy.Config `yaml:",inline"`
 	Collectors    Collectors `yaml:"collectors"`
+	// CloudWatch is nil where nothing is written to Amazon CloudWatch.
+	CloudWatch *cloudwatch.Config `yaml:"cloudWatch"`
 }
 
 // Backend is one server that answers PromQL over HTTP.
@@ -86,6 +89,7 @@ func (b *Backend) Default() { b.Prometheus.Default() }
 func (f *File) UsesStore() bool {
 	return len(f.Backends) == 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || len(f.Collectors.NodeMemory) > 0 ||
 		f.Resource != nil && f.Resource.Backend == StoreBackend ||
+		f.CloudWatch != nil && slices.ContainsFunc(f.CloudWatch.Metrics, func(m cloudwatch.Metric) bool { return m.Backend == StoreBackend }) ||
 		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend }) ||
 		slices.ContainsFunc(slices.Concat(f.Custom, f.External), func(r legacy.Rule) bool { return r.Backend == StoreBackend })
 }
@@ -166,6 +170,23 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	adapter := &f.Config
 	adapter.Validate(known, report)
 	f.Collectors.validate(below(report, "collectors"))
+	if f.CloudWatch != nil {
+		f.CloudWatch.Validate(below(report, "cloudWatch"))
+		f.chooseBackends(known, below(report, "cloudWatch"))
+	}
+}
+
+// chooseBackends has CloudWatch's metrics ask the first backend where they name none.
+func (f *File) chooseBackends(known []rules.Backend, report func(field, problem string)) {
+	for i := range f.CloudWatch.Metrics {
+		m := &f.CloudWatch.Metrics[i]
+		if m.Backend == "" {
+			m.Backend = known[0].Name
+		}
+		if !slices.ContainsFunc(known, func(b rules.Backend) bool { return b.Name == m.Backend }) {
+			report(fmt.Sprintf("metrics[%d].backend", i), fmt.Sprintf("there is no backend %q: name one of backends, or %s", m.Backend, StoreBackend))
+		}
+	}
 }
 
 // enforce has the file's default of enforceNamespace where nothing else is said.

@@ -1,0 +1,200 @@
+// Package cloudwatch writes values of queries to Amazon CloudWatch, so that ECS services and Auto Scaling groups can scale
+// on them.
+package cloudwatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foresail/foresail/forecast/series"
+)
+
+// attempts is how often one request is sent at most, with a growing pause in between.
+const attempts = 5
+
+// Querier is a backend that is asked for values.
+type Querier interface {
+	Query(ctx context.Context, promql string, at time.Time) ([]series.Point, error)
+}
+
+// Options are what an exporter is made of. All fields are required.
+type Options struct {
+	// Config has been defaulted and validated.
+	Config Config
+	// Backends are the backends by name.
+	Backends   map[string]Querier
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Exporter writes the newest values at an interval. A value that is not known is not written: an alarm then goes by
+// its own rule for missing data, and target tracking holds the size.
+type Exporter struct {
+	opts    Options
+	client  *cloudwatch.Client
+	metrics *metrics
+	failing bool
+}
+
+// New returns an exporter that is ready to Run. It asks nobody; credentials are looked for when they are needed.
+func New(ctx context.Context, opts Options) (*Exporter, error) {
+	settings := []func(*awsconfig.LoadOptions) error{awsconfig.WithRetryMaxAttempts(attempts)}
+	if opts.Config.Region != "" {
+		settings = append(settings, awsconfig.WithRegion(opts.Config.Region))
+	}
+	loaded, err := awsconfig.LoadDefaultConfig(ctx, settings...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the AWS configuration of this environment: %w", err)
+	}
+	if loaded.Region == "" {
+		return nil, errors.New("cannot write to CloudWatch: no region is known: set cloudWatch.region or AWS_REGION")
+	}
+	for _, m := range opts.Config.Metrics {
+		if opts.Backends[m.Backend] == nil {
+			return nil, fmt.Errorf("cannot write %s to CloudWatch: there is no backend %q", m.Name, m.Backend)
+		}
+	}
+	e := &Exporter{opts: opts, client: cloudwatch.NewFromConfig(loaded, func(o *cloudwatch.Options) {
+		if opts.Config.Endpoint != "" {
+			o.BaseEndpoint = &opts.Config.Endpoint
+		}
+	})}
+	if e.metrics, err = newMetrics(opts.Registerer); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Run writes at once and then at the interval, until ctx is done.
+func (e *Exporter) Run(ctx context.Context) {
+	ticker := time.NewTicker(e.opts.Config.Interval)
+	defer ticker.Stop()
+	for {
+		bounded, cancel := context.WithTimeout(ctx, e.opts.Config.Interval)
+		err := e.write(bounded, time.Now())
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		e.tell(ctx, err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// tell logs that writing began to fail, or works again; what happens in between is for the metrics.
+func (e *Exporter) tell(ctx context.Context, err error) {
+	switch {
+	case err != nil && !e.failing:
+		e.opts.Logger.LogAttrs(ctx, slog.LevelError, "Writing to CloudWatch fails.", slog.Any("error", err))
+	case err == nil && e.failing:
+		e.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "Writing to CloudWatch works again.")
+	}
+	e.failing = err != nil
+}
+
+// write writes the values of one time. What could not be had or written is in the error; the rest has been written.
+func (e *Exporter) write(ctx context.Context, at time.Time) error {
+	var data []types.MetricDatum
+	var errs []error
+	for _, m := range e.opts.Config.Metrics {
+		found, err := e.ask(ctx, m, at)
+		data = append(data, found...)
+		errs = append(errs, err)
+	}
+	for _, batch := range batches(data) {
+		_, err := e.client.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: &e.opts.Config.Namespace, MetricData: batch})
+		if err != nil {
+			e.metrics.failed.WithLabelValues(reasonOf(ctx, err)).Add(float64(len(batch)))
+			errs = append(errs, fmt.Errorf("cannot write %d values to CloudWatch: %w", len(batch), err))
+			continue
+		}
+		e.metrics.sent.Add(float64(len(batch)))
+		e.metrics.last.SetToCurrentTime()
+	}
+	return errors.Join(errs...)
+}
+
+// ask returns the values of one metric.
+func (e *Exporter) ask(ctx context.Context, m Metric, at time.Time) ([]types.MetricDatum, error) {
+	points, err := e.opts.Backends[m.Backend].Query(ctx, m.Query, at)
+	if err != nil {
+		e.metrics.failed.WithLabelValues("query").Inc()
+		return nil, fmt.Errorf("cannot ask for %s: %w", m.Name, err)
+	}
+	if len(points) == 0 {
+		e.metrics.failed.WithLabelValues("no_data").Inc()
+		return nil, fmt.Errorf("cannot write %s: its query gives no series", m.Name)
+	}
+	data, problems := m.data(points, at, e.opts.Config.Interval < time.Minute)
+	var errs []error
+	for _, p := range problems {
+		e.metrics.failed.WithLabelValues(p.reason).Inc()
+		errs = append(errs, p)
+	}
+	return data, errors.Join(errs...)
+}
+
+// reasonOf sorts the errors of a request by what is to be done about them.
+func reasonOf(ctx context.Context, err error) string {
+	throttled := retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+	answer, answered := errors.AsType[interface {
+		error
+		HTTPStatusCode() int
+	}](err)
+	switch {
+	case throttled.IsErrorThrottle(err) == aws.TrueTernary:
+		return "throttled"
+	case answered && answer.HTTPStatusCode() < http.StatusInternalServerError:
+		return "rejected"
+	case ctx.Err() != nil:
+		return "timeout"
+	}
+	return "unreachable"
+}
+
+// metrics are what the exporter says of itself.
+type metrics struct {
+	sent   prometheus.Counter
+	failed *prometheus.CounterVec
+	last   prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		sent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "foresail_cloudwatch_sent_total",
+			Help: "Values that CloudWatch has taken.",
+		}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "foresail_cloudwatch_failed_total",
+			Help: "Values that were not written: queries that failed (query) or gave no series (no_data), values and dimensions that " +
+				"CloudWatch does not take (value, dimension), series that differ in no dimension (duplicate), and requests that were " +
+				"throttled, rejected, timeout or unreachable.",
+		}, []string{"reason"}),
+		last: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "foresail_cloudwatch_last_success_timestamp_seconds",
+			Help: "Unix time at which CloudWatch last took values; 0 before.",
+		}),
+	}
+	for _, c := range []prometheus.Collector{m.sent, m.failed, m.last} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("cannot register the metrics of CloudWatch: %w", err)
+		}
+	}
+	return m, nil
+}
