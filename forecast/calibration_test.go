@@ -208,6 +208,23 @@ func TestGateReasons(t *testing.T) {
 		t.Errorf("a few good ones later: %+v", again)
 	}
 	expect("many good ones later", play(30, 30, 31, 20, 200), Trusted)
+	either := func(bound float64, n int) (s State) {
+		for range n / 2 {
+			play(30.1, 30, bound, 29, 1)
+			s = play(29.9, 30, bound, 29, 1)
+		}
+		return s
+	}
+	// All are covered by losses of .1 * 2.35 against .1 * 2 and the tolerance of .001 * 30: within the 5 % that a trusted one may lose.
+	wide := either(32.35, 1500)
+	expect("a bound always too high, a little worse than the naive one", wide, Miscalibrated)
+	if near(t, "coverage", wide.Coverage, 1, 1e-4); wide.Skill > 0 || wide.Skill < -.2 {
+		t.Errorf("skill %v", wide.Skill)
+	}
+	expect("nearly as good as the naive one", either(32.25, 800), Miscalibrated)
+	expect("better than that", either(31.8, 800), Trusted)
+	expect("a bound hugely too high", either(300, 500), Miscalibrated)
+	expect("better again", either(31, 1200), Trusted)
 	expect("against a naive one that knows", play(30, 30, 34, 30, 500), NoSkill)
 }
 

@@ -21,6 +21,10 @@ const (
 	// enoughCoverage the one from which on it is so no more. Errors of neighbouring steps come together, so that a week of a good one
 	// may well have .85.
 	leastCoverage, enoughCoverage = .75, .8
+	// mostBelow is the share of window maxima below their .9 quantile, by more than the tolerance, above which a forecast is miscalibrated if
+	// that costs more than the best naive one, and fewBelow the one down to which it stays so. At the quantile does not count: of a load
+	// that is mostly zero, or a count, nearly all may be.
+	mostBelow, fewBelow = .98, .96
 	// shifted is the excess of the newest losses over those of the live value alone above which the load's level has shifted, if nearly all
 	// errors were to one side.
 	shifted = 2
@@ -54,7 +58,9 @@ type gate struct {
 	matured int
 	covered mean // Share of the outcomes within their bound.
 	open    bool
-	blurred bool // Miscalibrated.
+	blurred bool // Miscalibrated: too few are covered.
+	below   mean // Share of the outcomes that are clearly below their bound.
+	wide    bool // Miscalibrated: too many are.
 	recent  recent
 }
 
@@ -112,24 +118,28 @@ func (g *gate) learn(h *past.History, keep bool) {
 	fade := 1 - 1/float64(g.memory)
 	own := pinball(came, g.bounds[at])
 	g.size = fade*g.size + math.Abs(came)
-	excess := math.Inf(-1)
+	excess, worse := math.Inf(-1), math.Inf(-1)
 	for i := range g.rivals {
 		r := &g.rivals[i]
 		if !math.IsNaN(r.bounds[at]) {
 			r.own = fade*r.own + own
 			r.naive = fade*r.naive + pinball(came, r.bounds[at])
 		}
-		allowed := r.naive + tolerance*g.size
+		allowed, least := r.naive+tolerance*g.size, r.naive+tolerance*g.size
 		if g.open {
 			allowed += hysteresis * r.naive
 		}
-		excess = max(excess, r.own-allowed)
+		if g.wide {
+			least -= hysteresis * r.naive
+		}
+		excess, worse = max(excess, r.own-allowed), max(worse, r.own-least)
 		if keep && !math.IsNaN(r.tops[at]) {
 			r.errors.Add(float32(past.Root(came) - past.Root(r.tops[at])))
 		}
 	}
 	live := g.rivals[0] // The last value: what is served when the gate is closed.
-	g.open = excess <= 0 || live.own < clearly*live.naive
+	better := live.own < clearly*live.naive
+	g.open = excess <= 0 || better
 	within := 0.
 	if came <= g.bounds[at] {
 		within = 1
@@ -140,9 +150,23 @@ func (g *gate) learn(h *past.History, keep bool) {
 		least = enoughCoverage
 	}
 	g.blurred = g.covered.value < least
+	g.judgeWidth(came, g.bounds[at], worse > 0 && !better)
 	if last := live.tops[at]; !math.IsNaN(last) && !math.IsNaN(g.tops[at]) {
 		g.recent.learn(came, g.bounds[at], last, g.tops[at], float64(max(g.seasons[0]/12, 2*g.lead, leastRecent)))
 	}
+}
+
+// judgeWidth tells whether the bound is too high too often, if that costs.
+func (g *gate) judgeWidth(came, bound float64, costs bool) {
+	within, most := 0., float32(mostBelow)
+	if came < bound-tolerance*math.Abs(bound) {
+		within = 1
+	}
+	if g.wide {
+		most = fewBelow
+	}
+	g.below.add(within, float32(g.memory))
+	g.wide = costs && g.below.value > most
 }
 
 // issue notes the naive models' paths, the mixture's and its window quantile of the newest step.
@@ -198,7 +222,7 @@ func (g *gate) state(h *past.History, now time.Time) State {
 		s.Reason, s.ReadyAt = WarmingUp, now.Add(time.Duration(missing)*g.step)
 	case g.recent.shifted:
 		s.Reason = LevelShift
-	case g.blurred:
+	case g.blurred, g.wide && (g.open || skill <= -1): // With twice the loss it is not just without skill.
 		s.Reason = Miscalibrated
 	case !g.open:
 		s.Reason = NoSkill

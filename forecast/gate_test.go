@@ -29,6 +29,7 @@ func TestGateAgainstEverything(t *testing.T) {
 	var tops, naive [2][]float64
 	var all []matured
 	open, opened, closed := false, 0, 0
+	wide, widths := false, [2]int{}
 	fade := 1 - 1/float64(memory)
 	for now := range 600 {
 		v := 20 + 5*math.Sin(float64(now)) + random.NormFloat64()
@@ -47,10 +48,19 @@ func TestGateAgainstEverything(t *testing.T) {
 			if !holes {
 				all = append(all, matured{top, bounds[then], []float64{naive[0][then], naive[1][then]}})
 				open = verdict(all, fade, open)
+				wide = tooWide(all, memory, fade, wide)
 			}
 		}
 		if g.open != open || g.matured != len(all) {
 			t.Fatalf("step %d: open %v of %d, want %v of %d", now, g.open, g.matured, open, len(all))
+		}
+		if g.wide != wide {
+			t.Fatalf("step %d: too wide %v, want %v", now, g.wide, wide)
+		}
+		if wide {
+			widths[1]++
+		} else {
+			widths[0]++
 		}
 		if open {
 			opened++
@@ -110,6 +120,9 @@ func TestGateAgainstEverything(t *testing.T) {
 			naive[i][now] = g.rivals[i].bounds[h.Steps()%lead]
 		}
 	}
+	if widths[0] < 100 || widths[1] < 50 {
+		t.Errorf("too wide %d times, and %d times not", widths[1], widths[0])
+	}
 	if opened < 100 || closed < 100 {
 		t.Errorf("open %d times, closed %d times", opened, closed)
 	}
@@ -140,6 +153,31 @@ func verdict(all []matured, fade float64, open bool) bool {
 	}
 	own, live, _ := losses(all, 0, fade)
 	return better || own < live/2
+}
+
+// tooWide is whether more than 98 % are below the bound, 96 % once that is so, and the loss is above that of a naive model, 95 % of it once that
+// is so; but not where it is less than half of that of the first.
+func tooWide(all []matured, memory float64, fade float64, wide bool) bool {
+	below, n := 0., 0.
+	for _, m := range all {
+		n = min(n+1, memory)
+		in := 0.
+		if m.came < .999*m.bound {
+			in = 1
+		}
+		below += (in - below) / n
+	}
+	most, share := .98, 1.
+	if wide {
+		most, share = .96, .95
+	}
+	costs := false
+	for model := range 2 {
+		own, naive, size := losses(all, model, fade)
+		costs = costs || own > share*naive+.001*size
+	}
+	own, live, _ := losses(all, 0, fade)
+	return below > most && costs && own >= live/2
 }
 
 func skillOf(all []matured, fade float64) float64 {

@@ -16,7 +16,7 @@ const (
 	Trusted       Reason = "trusted"       // the forecast beats the naive ones on this series
 	WarmingUp     Reason = "warming_up"    // too little history; State.ReadyAt says when there will be enough
 	NoSkill       Reason = "no_skill"      // the naive forecasts are as good on this series
-	Miscalibrated Reason = "miscalibrated" // its .9 quantile was exceeded far more often than once in ten times
+	Miscalibrated Reason = "miscalibrated" // its .9 quantile was exceeded far more often than once in ten times, or nearly never and at a cost
 	LevelShift    Reason = "level_shift"   // the load has changed to what was never seen; the live value is ahead of the forecast
 	Gap           Reason = "gap"           // the newest step of the grid is missing
 	StaleInput    Reason = "stale_input"   // no recent sample of the series

@@ -137,10 +137,10 @@ func (g *gate) snap(c *snapshot.Codec) {
 	c.Floats(g.tops)
 	c.Float(&g.size)
 	c.Count(&g.matured)
-	for _, m := range []*mean{&g.covered, &g.recent.own, &g.recent.live, &g.recent.error, &g.recent.size} {
+	for _, m := range []*mean{&g.covered, &g.below, &g.recent.own, &g.recent.live, &g.recent.error, &g.recent.size} {
 		m.snap(c)
 	}
-	for _, b := range []*bool{&g.open, &g.blurred, &g.recent.shifted} {
+	for _, b := range []*bool{&g.open, &g.blurred, &g.wide, &g.recent.shifted} {
 		c.Bool(b)
 	}
 }
