@@ -28,17 +28,16 @@ type Config struct {
 	Events []slots.Event `yaml:"-"`
 }
 
-// Same tells whether what was learnt with the config is good for another one.
+// Same tells whether what was learnt with the config is good for another one. Events may differ, see Forecaster.Adopt; in UTC there must be
+// some in both or in none, as models differ by that.
 func (c *Config) Same(o *Config) bool {
 	zone := func(z *time.Location) string { return cmp.Or(z, time.UTC).String() }
 	return c.Step == o.Step && c.Lead == o.Lead && c.Analogs == o.Analogs && slices.Equal(c.Seasons, o.Seasons) && zone(c.Zone) == zone(o.Zone) &&
-		slices.EqualFunc(c.Events, o.Events, func(a, b slots.Event) bool {
-			return a.From.Equal(b.From) && a.To.Equal(b.To) && a.Sunday == b.Sunday && a.Uplift == b.Uplift
-		})
+		c.zoned() == o.zoned()
 }
 
-// clock is nil in UTC without events.
-func (c *Config) clock() *slots.Clock { return slots.NewClock(c.Step, c.Zone, c.Events) }
+// zoned tells whether there is a clock.
+func (c *Config) zoned() bool { return c.Zone != nil && c.Zone != time.UTC || len(c.Events) > 0 }
 
 const (
 	maxLeadSteps   = 120

@@ -1,3 +1,5 @@
+// Package forecast holds the models and their combination: numbers and times go in, numbers come out. It reads no
+// clock, does no I/O, takes no lock and logs nothing; the same inputs always give the same outlooks.
 package forecast
 
 import (
@@ -18,6 +20,7 @@ import (
 type Forecaster struct {
 	config  Config
 	shape   shape
+	events  []slots.Event // As they were given last; the config's are what was learnt with, too.
 	clock   *slots.Clock
 	history *past.History
 	models  []expert.Model
@@ -53,14 +56,14 @@ func New(config Config) (*Forecaster, error) {
 func fresh(config Config) *Forecaster {
 	s := config.shape()
 	return assemble(config, expert.New(expert.Options{
-		Lead: s.lead, Seasons: s.seasons, Trees: config.Seasons[0] >= leastSeason, Zoned: config.clock() != nil, Analogs: config.Analogs,
+		Lead: s.lead, Seasons: s.seasons, Trees: config.Seasons[0] >= leastSeason, Zoned: config.zoned(), Analogs: config.Analogs,
 	}))
 }
 
 func assemble(config Config, set expert.Set) *Forecaster {
 	s := config.shape()
-	clock := config.clock()
-	f := &Forecaster{config: config, shape: s, clock: clock, history: past.New(s.recall, max(s.lead, 12)).Follow(clock), errors: newCalibration(s),
+	clock := slots.NewClock(config.Step, config.Zone, config.Events)
+	f := &Forecaster{config: config, shape: s, events: config.Events, clock: clock, history: past.New(s.recall, max(s.lead, 12)).Follow(clock), errors: newCalibration(s),
 		models: set.Models, voices: set.Voices, boosted: set.Boosted}
 	f.gate = newGate(s, config.Step, set.Naives, s.errors())
 	for range s.lead {
@@ -114,8 +117,32 @@ func (f *Forecaster) Step(closed series.Sample) error {
 // History returns what is remembered, which is only to be read; loads in an event of the calendar are divided by its uplift.
 func (f *Forecaster) History() *past.History { return f.history }
 
+// Adopt takes a changed calendar, of a config that is otherwise the Same: from the step after the newest on. What was learnt stays as it
+// was learnt, by the events of then.
+func (f *Forecaster) Adopt(events []slots.Event) {
+	if !slots.Equal(f.events, events) {
+		f.events = events
+		f.follow(f.config.Events)
+	}
+}
+
+// follow goes by some events up to the newest step, and by those given from there on.
+func (f *Forecaster) follow(before []slots.Event) {
+	f.config.Events = slots.Join(before, f.events, f.oldest(), f.end())
+	if len(f.config.Events) == 0 && f.clock != nil { // One without a step, as models differ by whether there are any.
+		f.config.Events = []slots.Event{{From: f.end(), To: f.end()}}
+	}
+	f.clock = slots.NewClock(f.config.Step, f.config.Zone, f.config.Events)
+	f.history.Follow(f.clock)
+}
+
 // Uplift returns what the load of a slot is expected to be a multiple of, by the calendar.
 func (f *Forecaster) Uplift(slot int64) float64 { return f.clock.Uplift(slot) }
+
+// oldest is the end of the last step that is not remembered.
+func (f *Forecaster) oldest() time.Time {
+	return f.end().Add(-time.Duration(f.shape.recall) * f.config.Step)
+}
 
 func (f *Forecaster) end() time.Time { return grid.End(f.history.Slot(), f.config.Step) }
 

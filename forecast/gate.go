@@ -21,9 +21,8 @@ const (
 	// enoughCoverage the one from which on it is so no more. Errors of neighbouring steps come together, so that a week of a good one
 	// may well have .85.
 	leastCoverage, enoughCoverage = .75, .8
-	// mostBelow is the share of window maxima below their .9 quantile, by more than the tolerance, above which a forecast is miscalibrated if
-	// that costs more than the best naive one, and fewBelow the one down to which it stays so. At the quantile does not count: of a load
-	// that is mostly zero, or a count, nearly all may be.
+	// mostBelow is the share of window maxima clearly below their .9 quantile above which a forecast is miscalibrated if it costs more than the
+	// best naive one, and fewBelow the one down to which it stays so. At the quantile, as zeros and counts often are, is not below.
 	mostBelow, fewBelow = .98, .96
 	// shifted is the excess of the newest losses over those of the live value alone above which the load's level has shifted, if nearly all
 	// errors were to one side.
@@ -138,19 +137,14 @@ func (g *gate) learn(h *past.History, keep bool) {
 		}
 	}
 	live := g.rivals[0] // The last value: what is served when the gate is closed.
-	better := live.own < clearly*live.naive
-	g.open = excess <= 0 || better
-	within := 0.
-	if came <= g.bounds[at] {
-		within = 1
-	}
-	g.covered.add(within, float32(g.memory))
+	g.open = excess <= 0 || live.own < clearly*live.naive
+	g.covered.add(share(came <= g.bounds[at]), float32(g.memory))
 	least := float32(leastCoverage)
 	if g.blurred {
 		least = enoughCoverage
 	}
 	g.blurred = g.covered.value < least
-	g.judgeWidth(came, g.bounds[at], worse > 0 && !better)
+	g.judgeWidth(came, g.bounds[at], worse > 0 && live.own >= clearly*live.naive)
 	if last := live.tops[at]; !math.IsNaN(last) && !math.IsNaN(g.tops[at]) {
 		g.recent.learn(came, g.bounds[at], last, g.tops[at], float64(max(g.seasons[0]/12, 2*g.lead, leastRecent)))
 	}
@@ -158,15 +152,20 @@ func (g *gate) learn(h *past.History, keep bool) {
 
 // judgeWidth tells whether the bound is too high too often, if that costs.
 func (g *gate) judgeWidth(came, bound float64, costs bool) {
-	within, most := 0., float32(mostBelow)
-	if came < bound-tolerance*math.Abs(bound) {
-		within = 1
-	}
+	most := float32(mostBelow)
 	if g.wide {
 		most = fewBelow
 	}
-	g.below.add(within, float32(g.memory))
+	g.below.add(share(came < bound-tolerance*math.Abs(bound)), float32(g.memory))
 	g.wide = costs && g.below.value > most
+}
+
+// share is what one outcome adds to a share.
+func share(counts bool) float64 {
+	if counts {
+		return 1
+	}
+	return 0
 }
 
 // issue notes the naive models' paths, the mixture's and its window quantile of the newest step.

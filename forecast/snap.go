@@ -2,8 +2,8 @@ package forecast
 
 import (
 	"fmt"
-	"math"
 
+	"github.com/foresail/foresail/forecast/slots"
 	"github.com/foresail/foresail/forecast/snapshot"
 )
 
@@ -16,6 +16,9 @@ func (f *Forecaster) Snap(c *snapshot.Codec) error {
 	}
 	c.Uint64(&f.seed)
 	f.history.Snap(c)
+	if events := slots.Snap(c, slots.Join(f.config.Events, nil, f.oldest(), f.end())); c.Reading() && c.Check(true) {
+		f.follow(events)
+	}
 	for _, m := range f.models {
 		m.Snap(c)
 	}
@@ -38,16 +41,7 @@ func (f *Forecaster) Snap(c *snapshot.Codec) error {
 
 // mark tells configs apart whose states do not fit each other, and versions of the state, which is the number.
 func (c *Config) mark() string {
-	events := uint64(0)
-	for _, e := range c.Events {
-		for _, v := range []uint64{uint64(e.From.UnixNano()), uint64(e.To.UnixNano()), math.Float64bits(e.Uplift)} {
-			events = (events ^ v) * 0x100000001b3 // As FNV does.
-		}
-		if e.Sunday {
-			events++
-		}
-	}
-	return fmt.Sprintf("3 %v %v %v %v %v %x", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, events)
+	return fmt.Sprintf("3 %v %v %v %v %v %v", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, c.zoned())
 }
 
 func (m *mixture) snap(c *snapshot.Codec) {

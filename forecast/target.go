@@ -141,11 +141,7 @@ func (t *target) learn(h *past.History, keep bool) {
 	var ways [speakers]float64
 	for l := range t.regressed {
 		t.mixes[l].learn(said.ways(l, &ways), said.mixed[l], came)
-		missed := 0.
-		if came > said.bounds[l] {
-			missed = 1
-		}
-		tau := levels[mid+l]
+		missed, tau := share(came > said.bounds[l]), levels[mid+l]
 		t.shifts[l] = min(max(t.shifts[l]+conformal*(missed-(1-tau)), -drift), drift)
 	}
 	for i, scale := range scales {

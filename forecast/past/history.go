@@ -45,6 +45,7 @@ func (h *History) Follow(c *slots.Clock) *History {
 	if h.clock = c; c != nil {
 		h.utc = new(*h)
 		h.utc.clock = nil
+		h.look()
 	}
 	return h
 }

@@ -274,6 +274,7 @@ func (m *metric) end(f *filler, learnt, all bool) {
 func (m *metric) replace(f *filler) {
 	for key, s := range f.series {
 		s.held = false
+		s.adopt(m.spec) // It may have changed meanwhile.
 		for _, sample := range m.filling[key] {
 			s.take(sample, f.issueSince)
 		}

@@ -52,6 +52,12 @@ func newTracked(key series.Key, spec Spec, r *refits) (*tracked, error) {
 	return s, nil
 }
 
+// adopt takes what a spec may change without anything being learnt anew.
+func (s *tracked) adopt(spec Spec) {
+	s.quantile = spec.Quantile
+	s.forecaster.Adopt(spec.Forecast.Events)
+}
+
 // spread has the refits fall due at a time of the season that follows from the name.
 func (s *tracked) spread() {
 	hash := fnv.New64a()

@@ -270,7 +270,7 @@ func (m *metric) takes(s Spec) bool {
 	}
 	m.spec = s
 	for _, t := range m.series {
-		t.quantile = s.Quantile
+		t.adopt(s)
 	}
 	return true
 }
