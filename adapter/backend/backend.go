@@ -35,6 +35,9 @@ const (
 
 // Options are what every backend is given beside its config.
 type Options struct {
+	// RemoteWrite are the servers that a store sends all its samples to, by Prometheus' remote write. Their URL has the path,
+	// such as /api/v1/write. They have been defaulted and validated.
+	RemoteWrite []Config
 	// Name is the backend's name in the config, in errors and in metrics.
 	Name string
 	// Logger may be nil, as may Metrics.

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage/remote"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -43,6 +44,7 @@ type Store struct {
 	stats   *tsdb.DBStats
 	engine  *promql.Engine
 	handler http.Handler
+	remote  *remote.Storage // nil where nothing is written to other servers
 	// inside holds what the database and the engine say of themselves; published is its registration, nil if none.
 	inside    *prometheus.Registry
 	published prometheus.Registerer
@@ -89,6 +91,9 @@ func OpenStore(c StoreConfig, o Options) (*Store, error) {
 		Parser:                   parser.NewParser(parser.Options{}),
 	})
 	s.handler = s.newHandler(c, logger)
+	if err := s.startWriting(o.RemoteWrite, logger, s.inside); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.publish(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open store in %q: cannot register its metrics: %w", c.Path, err), s.Close())
 	}
@@ -130,6 +135,11 @@ func (s *Store) Close() error {
 	s.closed = true
 	if s.published != nil {
 		s.published.Unregister(s.inside)
+	}
+	if s.remote != nil { // Its log is the database's: what has been stored is sent before that closes.
+		if err := s.remote.Close(); err != nil {
+			return errors.Join(fmt.Errorf("cannot close remote write: %w", err), s.db.Close())
+		}
 	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("cannot close store in %q: %w", s.path, err)

@@ -22,7 +22,7 @@ func (a *App) openStore(file *config.File) error {
 	if !file.UsesStore() {
 		return nil
 	}
-	store, err := backend.OpenStore(file.Store, backend.Options{Name: config.StoreBackend, Logger: a.logger, Metrics: a.metrics})
+	store, err := backend.OpenStore(file.Store, backend.Options{Name: config.StoreBackend, Logger: a.logger, Metrics: a.metrics, RemoteWrite: file.RemoteWrite})
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func TestMetricsAreInTheDocs(t *testing.T) {
 	a, url := start(t, fmt.Sprintf(`
 backends: [{name: main, prometheus: {url: %q}}]
 store: {path: %q}
+remoteWrite: [{url: "http://127.0.0.1:1/api/v1/write"}]
 web: {listen: "127.0.0.1:0"}
 metrics: [{name: load, query: x, external: {}, forecast: {}}]
 rules: [{seriesQuery: s, resources: {template: <<.Resource>>}, metricsQuery: "sum(<<.Series>>) by (<<.GroupBy>>)"}]

@@ -120,6 +120,9 @@ func (a *App) swap(old, g *generation, sources *sources) error {
 	if old.file.Store != g.file.Store {
 		a.logger.Warn("the config's store has changed: this needs a restart, and the one before stays in use")
 	}
+	if !reflect.DeepEqual(old.file.RemoteWrite, g.file.RemoteWrite) {
+		a.logger.Warn("the config's remoteWrite has changed: this needs a restart, and the one before stays in use")
+	}
 	if old.file.Web != g.file.Web {
 		a.logger.Warn("the config's web.listen has changed: this needs a restart, and the one before stays in use")
 	}

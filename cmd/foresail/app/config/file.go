@@ -42,6 +42,8 @@ type File struct {
 	// Config is what prometheus-adapter reads of the file: rules, externalRules and resourceRules.
 	legacy.Config `yaml:",inline"`
 	Collectors    Collectors `yaml:"collectors"`
+	// RemoteWrite are the servers that the embedded store's samples are sent to, forecasts included.
+	RemoteWrite []backend.Config `yaml:"remoteWrite"`
 	// CloudWatch is nil where nothing is written to Amazon CloudWatch.
 	CloudWatch *cloudwatch.Config `yaml:"cloudWatch"`
 }
@@ -87,7 +89,7 @@ func (b *Backend) Default() { b.Prometheus.Default() }
 
 // UsesStore tells whether anything reads from the embedded store or writes to it.
 func (f *File) UsesStore() bool {
-	return len(f.Backends) == 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || len(f.Collectors.NodeMemory) > 0 ||
+	return len(f.Backends) == 0 || len(f.RemoteWrite) > 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || len(f.Collectors.NodeMemory) > 0 ||
 		f.Resource != nil && f.Resource.Backend == StoreBackend ||
 		f.CloudWatch != nil && slices.ContainsFunc(f.CloudWatch.Metrics, func(m cloudwatch.Metric) bool { return m.Backend == StoreBackend }) ||
 		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend }) ||
@@ -170,6 +172,9 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	adapter := &f.Config
 	adapter.Validate(known, report)
 	f.Collectors.validate(below(report, "collectors"))
+	for i := range f.RemoteWrite {
+		f.RemoteWrite[i].Validate(below(report, fmt.Sprintf("remoteWrite[%d]", i)))
+	}
 	if f.CloudWatch != nil {
 		f.CloudWatch.Validate(below(report, "cloudWatch"))
 		f.chooseBackends(known, below(report, "cloudWatch"))
