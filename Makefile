@@ -94,6 +94,7 @@ TRACES ?= bench/traces
 .PHONY: bench-forecast
 bench-forecast: ## Accuracy trace by trace, then bench-scale; exits 1 where a figure is missed. TRACES=DIR for other traces.
 	go run ./bench/accuracy -check -traces $(TRACES)
+	go run ./bench/accuracy -cold -traces $(TRACES)
 	@$(MAKE) --no-print-directory bench-scale
 
 .PHONY: bench-scale

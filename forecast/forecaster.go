@@ -9,6 +9,7 @@ import (
 
 	"github.com/foresail/foresail/forecast/expert"
 	"github.com/foresail/foresail/forecast/grid"
+	"github.com/foresail/foresail/forecast/mix"
 	"github.com/foresail/foresail/forecast/past"
 	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/slots"
@@ -24,9 +25,10 @@ type Forecaster struct {
 	clock   *slots.Clock
 	history *past.History
 	models  []expert.Model
+	pooled  *expert.Pooled // Likewise.
 	voices  []expert.Voice
 	boosted *expert.Boosted // Among models; nil without trees.
-	mixes   []*mixture      // By lead - 1.
+	mixes   []*mix.Mixture      // By lead - 1.
 	errors  *calibration
 	gate    *gate
 	seed    uint64 // Of Spread.
@@ -64,10 +66,10 @@ func assemble(config Config, set expert.Set) *Forecaster {
 	s := config.shape()
 	clock := slots.NewClock(config.Step, config.Zone, config.Events)
 	f := &Forecaster{config: config, shape: s, events: config.Events, clock: clock, history: past.New(s.recall, max(s.lead, 12)).Follow(clock), errors: newCalibration(s),
-		models: set.Models, voices: set.Voices, boosted: set.Boosted}
+		models: set.Models, voices: set.Voices, pooled: set.Pooled, boosted: set.Boosted}
 	f.gate = newGate(s, config.Step, set.Naives, s.errors())
 	for range s.lead {
-		f.mixes = append(f.mixes, newMixture(len(set.Models), .5, s.memory))
+		f.mixes = append(f.mixes, mix.New(len(set.Models), .5, s.memory))
 		f.mixed = append(f.mixed, make([]float64, s.lead))
 	}
 	f.said = make([]float64, s.lead*len(set.Models)*s.lead)
@@ -155,14 +157,16 @@ func (f *Forecaster) advance(slot int64, v float64) {
 	if !math.IsNaN(v) {
 		for lead := 1; lead <= min(f.shape.lead, h.Steps()-1); lead++ {
 			at := (h.Steps() - lead) % f.shape.lead
-			f.mixes[lead-1].learn(f.forecasts(at, lead), f.mixed[at][lead-1], v)
+			f.mixes[lead-1].Learn(f.forecasts(at, lead), f.mixed[at][lead-1], v)
 		}
 	}
 	f.errors.learn(h)
 	f.gate.learn(h, f.errors.keeps)
 	if h.Steps() == f.shape.settled() {
 		f.errors.doubt()
-		f.gate.forget()
+		if !f.gate.early {
+			f.gate.forget()
+		}
 	}
 
 	at := h.Steps() % f.shape.lead
@@ -172,7 +176,7 @@ func (f *Forecaster) advance(slot int64, v float64) {
 		m.Path(h, f.paths[i])
 	}
 	for lead := 1; lead <= f.shape.lead; lead++ {
-		f.mixed[at][lead-1] = f.mixes[lead-1].mix(f.forecasts(at, lead))
+		f.mixed[at][lead-1] = f.mixes[lead-1].Mix(f.forecasts(at, lead))
 	}
 	for i, voice := range f.voices {
 		f.errors.hear(i, voice)

@@ -60,6 +60,7 @@ type gate struct {
 	blurred bool // Miscalibrated: too few are covered.
 	below   mean // Share of the outcomes that are clearly below their bound.
 	wide    bool // Miscalibrated: too many are.
+	early   bool // Taught by others from birth on, so that what it says before its own models have woken counts.
 	recent  recent
 }
 
@@ -210,6 +211,9 @@ func (g *gate) state(h *past.History, now time.Time) State {
 		matured = h.Steps() - first + 1
 	}
 	missing := max(short-h.Count(), max(short, minMatured)-matured)
+	if g.early {
+		missing = max(short/2, minMatured) - g.matured
+	}
 	s := State{Reason: Trusted, Skill: skill, Coverage: math.NaN()}
 	if g.matured > 0 {
 		s.Coverage = float64(g.covered.value)

@@ -23,7 +23,7 @@ func (f *Forecaster) Snap(c *snapshot.Codec) error {
 		m.Snap(c)
 	}
 	for _, m := range f.mixes {
-		m.snap(c)
+		m.Snap(c)
 	}
 	f.errors.snap(c)
 	f.gate.snap(c)
@@ -41,13 +41,7 @@ func (f *Forecaster) Snap(c *snapshot.Codec) error {
 
 // mark tells configs apart whose states do not fit each other, and versions of the state, which is the number.
 func (c *Config) mark() string {
-	return fmt.Sprintf("3 %v %v %v %v %v %v", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, c.zoned())
-}
-
-func (m *mixture) snap(c *snapshot.Codec) {
-	c.Floats(m.regret)
-	c.Floats(m.square)
-	c.Float(&m.bound)
+	return fmt.Sprintf("5 %v %v %v %v %v %v", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, c.zoned())
 }
 
 func (r *residuals) snap(c *snapshot.Codec) {
@@ -83,7 +77,7 @@ func (t *target) snap(c *snapshot.Codec) {
 		for i := range t.regressed[l] {
 			t.regressed[l][i].Snap(c)
 		}
-		t.mixes[l].snap(c)
+		t.mixes[l].Snap(c)
 	}
 	c.Floats(t.shifts[:])
 	for i := range t.issues {
@@ -134,7 +128,7 @@ func (g *gate) snap(c *snapshot.Codec) {
 	for _, m := range []*mean{&g.covered, &g.below, &g.recent.own, &g.recent.live, &g.recent.error, &g.recent.size} {
 		m.snap(c)
 	}
-	for _, b := range []*bool{&g.open, &g.blurred, &g.wide, &g.recent.shifted} {
+	for _, b := range []*bool{&g.open, &g.blurred, &g.wide, &g.early, &g.recent.shifted} {
 		c.Bool(b)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/foresail/foresail/forecast/expert"
 	"github.com/foresail/foresail/forecast/linear"
+	"github.com/foresail/foresail/forecast/mix"
 	"github.com/foresail/foresail/forecast/past"
 )
 
@@ -49,7 +50,7 @@ type target struct {
 	around    *residuals
 	sizes     [len(scales)]size
 	regressed [regressed][len(scales)]linear.Quantile
-	mixes     [regressed]*mixture
+	mixes     [regressed]*mix.Mixture
 	shifts    [regressed]float64
 	issues    []issue                    // By step modulo the lead.
 	offsets   [len(levels)]float64       // The newest quantiles minus location, on the root scale.
@@ -91,7 +92,7 @@ func newTarget(s shape, lead int, window bool, errors int, around *residuals) *t
 		if mid+l == upper {
 			ways = speakers
 		}
-		t.mixes[l] = newMixture(ways, levels[mid+l], 4*t.memory)
+		t.mixes[l] = mix.New(ways, levels[mid+l], 4*t.memory)
 	}
 	for i := range t.issues {
 		t.issues[i].location = math.NaN()
@@ -140,7 +141,7 @@ func (t *target) learn(h *past.History, keep bool) {
 	}
 	var ways [speakers]float64
 	for l := range t.regressed {
-		t.mixes[l].learn(said.ways(l, &ways), said.mixed[l], came)
+		t.mixes[l].Learn(said.ways(l, &ways), said.mixed[l], came)
 		missed, tau := share(came > said.bounds[l]), levels[mid+l]
 		t.shifts[l] = min(max(t.shifts[l]+conformal*(missed-(1-tau)), -drift), drift)
 	}
@@ -202,7 +203,7 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 			own = 0
 		}
 		now.said[l][byErrors] = h.Clamp(past.Square(root + own))
-		now.mixed[l] = t.mixes[l].mix(now.ways(l, &ways))
+		now.mixed[l] = t.mixes[l].Mix(now.ways(l, &ways))
 		moved := past.Root(now.mixed[l]) + t.shifts[l]*now.size
 		now.bounds[l] = h.Clamp(past.Square(moved))
 		t.offsets[mid+l] = past.Root(now.bounds[l]) - root

@@ -8,7 +8,7 @@
 // 25 steps (every 5 where a step is 30 minutes or more), dense ones every step. The evaluation is the last 14 days of a trace, the
 // last 40 % of one shorter than 28 days, the last 28 days where a step is 30 minutes or more. Cost is processor time, of an update
 // with its outlook and of a refit, and the memory that one forecaster holds. With -check it exits 1 where a figure of the project is
-// missed.
+// missed. With -cold it forecasts the traces while they are young, alone and taught by the others, and exits 1 where that serves worse.
 package main
 
 import (
@@ -31,7 +31,15 @@ func main() {
 	dir := flag.String("traces", "bench/traces", "directory of traces: timestamp,value rows in .csv or .csv.gz")
 	check := flag.Bool("check", false, "exit 1 where a figure of the project is missed")
 	analogs := flag.Bool("analogs", false, "forecast from the nearest past moments too")
+	young := flag.Bool("cold", false, "forecast what is six hours to two days old, alone and taught by the other traces; exit 1 where that serves worse")
 	flag.Parse()
+	if *young {
+		if err := cold(*dir, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "accuracy:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	missed, err := run(*dir, forecast.Config{Analogs: *analogs}, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "accuracy:", err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/foresail/foresail/bench/loads"
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/backtest"
 )
 
 // The scores of the naive forecast as an independent implementation of the protocol, testdata/protocol.py with numpy 2.4.6 and pandas 3.1.1, has
@@ -123,5 +124,34 @@ func TestMisses(t *testing.T) {
 		if !strings.Contains(missed, want) {
 			t.Errorf("not named: %s, in\n%s", want, missed)
 		}
+	}
+}
+
+func TestCold(t *testing.T) {
+	var out bytes.Buffer
+	if err := cold("../traces", &out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	mean := strings.Fields(lines[len(lines)-1])
+	if len(lines) != 6 || len(mean) != 17 { // Head, four traces, mean; two words, births and twice a bar and six figures.
+		t.Fatalf("%s", out.String())
+	}
+	alone, err := strconv.ParseFloat(mean[6], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taught, err := strconv.ParseFloat(mean[13], 64)
+	if err != nil || !(taught < alone) {
+		t.Errorf("wpin90 %v alone, %v taught: %v", alone, taught, err)
+	}
+}
+
+// Two hours of half an hour, of which one is missing.
+func TestCoarser(t *testing.T) {
+	tr := &trace{Grid: backtest.Grid{Step: 30 * time.Minute, First: 5, Values: []float64{1, 2, 4, math.NaN(), 7}}}
+	p := coarser(tr, 2) // Hours 2, of which the half is not there, to 4: 1; 2, 4; -, 7.
+	if p.First != 2 || len(p.Values) != 3 || p.Values[0] != 1 || p.Values[1] != 3 || p.Values[2] != 7 {
+		t.Errorf("%+v", p)
 	}
 }

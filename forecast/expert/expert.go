@@ -34,6 +34,8 @@ type Set struct {
 	Naives int
 	// Boosted is the one of the models that is to be refitted; nil without trees.
 	Boosted *Boosted
+	// Pooled is the one of the models that is lent what other series taught; nil without trees.
+	Pooled *Pooled
 	// Voices are the models that know quantiles, too; at most MostVoices.
 	Voices []Voice
 }
@@ -86,8 +88,8 @@ func New(o Options) Set {
 		models, set.Voices = append(models, a), append(set.Voices, a)
 	}
 	if o.Trees {
-		set.Boosted = newBoosted(lead, seasons)
-		models, set.Voices = append(models, set.Boosted), append(set.Voices, set.Boosted)
+		set.Pooled, set.Boosted = newPooled(lead, short), newBoosted(lead, seasons)
+		models, set.Voices = append(models, set.Pooled, set.Boosted), append(set.Voices, relay{set.Boosted, set.Pooled})
 	}
 	set.Models = models
 	return set

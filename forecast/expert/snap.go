@@ -49,6 +49,19 @@ func (a *Analogs) Snap(c *snapshot.Codec) {
 	c.Floats(a.said[:])
 }
 
+// Snap implements Model. What was lent is not kept.
+func (p *Pooled) Snap(c *snapshot.Codec) {
+	is := p.young != nil
+	if c.Bool(&is); !is {
+		p.young = nil
+		return
+	}
+	if p.young == nil {
+		p.young = newPooled(p.lead, p.season).young
+	}
+	p.young.youth.Snap(c)
+}
+
 // Snap implements Model.
 func (b *Boosted) Snap(c *snapshot.Codec) {
 	c.Int64(&b.offset)

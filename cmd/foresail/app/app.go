@@ -203,6 +203,7 @@ func (a *App) Run(outer context.Context) (err error) {
 	g.export()
 	a.parts.Go(func() { a.keeper.Run(ctx) })
 	a.parts.Go(func() { a.learner.Run(ctx) })
+	a.parts.Go(func() { a.learner.Teach(ctx) })
 	if a.web != nil {
 		a.parts.Go(func() {
 			if err := a.web.run(ctx); err != nil {

@@ -1,12 +1,16 @@
-package forecast
+// Package mix combines forecasts of one thing online, by how good they have been.
+package mix
 
-import "math"
+import (
+	"math"
 
-// mixture weighs the models' forecasts of one lead by ML-Poly (Gaillard, Stoltz & van Erven 2014, "A second-order bound with
-// excess losses") on the linearised pinball loss of the median, so that it competes with the best fixed
-// mixture and not only with the best model. Regrets and their squares fade with a memory, so that weights follow the
-// load; a model that is asleep is left out of that step.
-type mixture struct {
+	"github.com/foresail/foresail/forecast/snapshot"
+)
+
+// Mixture weighs the models' forecasts of one quantile by ML-Poly (Gaillard, Stoltz & van Erven 2014, "A second-order bound with
+// excess losses") on the linearised pinball loss, so that it competes with the best fixed mixture and not only with the best model.
+// Regrets and their squares fade with a memory, so that weights follow the load; a model that is asleep is left out of that step.
+type Mixture struct {
 	fade   float64
 	tau    float64
 	regret []float64
@@ -18,13 +22,14 @@ type mixture struct {
 // of bad models too late.
 const boundShare = .01
 
-func newMixture(models int, tau float64, memory int) *mixture {
-	return &mixture{tau: tau, fade: 1 - 1/float64(memory), regret: make([]float64, models), square: make([]float64, models)}
+// New returns a mixture of models forecasts of the quantile tau in (0, 1), whose regrets fade with a memory of so many steps.
+func New(models int, tau float64, memory int) *Mixture {
+	return &Mixture{tau: tau, fade: 1 - 1/float64(memory), regret: make([]float64, models), square: make([]float64, models)}
 }
 
-// mix returns the weighted mean of the forecasts that are not NaN; NaN if all are. The weight of model i is
+// Mix returns the weighted mean of the forecasts that are not NaN; NaN if all are. The weight of model i is
 // max(regret_i, 0) * eta_i with 1/eta_i = bound + sum of squared regrets, and the same for all while no regret is positive.
-func (m *mixture) mix(forecasts []float64) float64 {
+func (m *Mixture) Mix(forecasts []float64) float64 {
 	total, weighted := 0., 0.
 	for i, v := range forecasts {
 		squares := m.bound + m.square[i]
@@ -51,8 +56,8 @@ func (m *mixture) mix(forecasts []float64) float64 {
 	return plain
 }
 
-// learn takes what came of the forecasts that were mixed to mixed. None of it may be NaN but forecasts.
-func (m *mixture) learn(forecasts []float64, mixed, came float64) {
+// Learn takes what came of the forecasts that were mixed to mixed. None of it may be NaN but forecasts.
+func (m *Mixture) Learn(forecasts []float64, mixed, came float64) {
 	slope := 0. // Of the pinball loss in the forecast; 0 where it is just right, so that ties teach nothing.
 	switch {
 	case mixed > came:
@@ -73,4 +78,11 @@ func (m *mixture) learn(forecasts []float64, mixed, came float64) {
 		}
 	}
 	m.bound = max(m.fade*m.bound, boundShare*largest)
+}
+
+// Snap writes or reads the state.
+func (m *Mixture) Snap(c *snapshot.Codec) {
+	c.Floats(m.regret)
+	c.Floats(m.square)
+	c.Float(&m.bound)
 }

@@ -1,4 +1,4 @@
-package forecast
+package mix
 
 import (
 	"math"
@@ -15,18 +15,6 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 	if !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
 		t.Fatalf("%s: %v, want %v", what, got, want)
 	}
-}
-
-// walkLoad returns n values of a daily pattern with noise; a share of them is missing.
-func walkLoad(random *rand.Rand, n, season int, holes float64) []float64 {
-	values := make([]float64, n)
-	for i := range values {
-		values[i] = 100 + 50*math.Sin(2*math.Pi*float64(i)/float64(season)) + 5*random.NormFloat64()
-		if i > 0 && random.Float64() < holes {
-			values[i] = math.NaN()
-		}
-	}
-	return values
 }
 
 // mixedSlowly computes ML-Poly's mixture from everything that ever happened.
@@ -78,7 +66,7 @@ type mixed struct {
 func TestMixtureAgainstItsDefinition(t *testing.T) {
 	random := rand.New(rand.NewPCG(13, 14))
 	for _, tau := range []float64{.5, .5, .5, .9, .9, .1} {
-		m := newMixture(4, tau, 20)
+		m := New(4, tau, 20)
 		var log []mixed
 		for range 80 {
 			came := float64(random.IntN(4)) // Ties with the mixture happen.
@@ -86,9 +74,9 @@ func TestMixtureAgainstItsDefinition(t *testing.T) {
 			if random.IntN(3) == 0 {
 				forecasts[3] = came
 			}
-			got := m.mix(forecasts)
+			got := m.Mix(forecasts)
 			near(t, "mixture", got, mixedSlowly(forecasts, log, tau, m.fade), 1e-9)
-			m.learn(forecasts, got, came)
+			m.Learn(forecasts, got, came)
 			log = append(log, mixed{forecasts, got, came})
 		}
 	}
@@ -97,21 +85,21 @@ func TestMixtureAgainstItsDefinition(t *testing.T) {
 // Against the best fixed mixture: of two models that err by +1 and -1 the mixture must find the middle.
 func TestMixtureBeatsEveryModel(t *testing.T) {
 	random := rand.New(rand.NewPCG(15, 16))
-	m := newMixture(3, .5, 500)
+	m := New(3, .5, 500)
 	loss := 0.
 	for i := range 2000 {
 		came := 10 * random.Float64()
 		forecasts := []float64{came + 1, came - 1, 5}
-		got := m.mix(forecasts)
+		got := m.Mix(forecasts)
 		if i >= 1000 {
 			loss += math.Abs(got-came) / 1000
 		}
-		m.learn(forecasts, got, came)
+		m.Learn(forecasts, got, came)
 	}
 	if loss > .2 {
 		t.Errorf("mean error %v, of the best model 1", loss)
 	}
-	if !math.IsNaN(m.mix([]float64{math.NaN(), math.NaN(), math.NaN()})) {
+	if !math.IsNaN(m.Mix([]float64{math.NaN(), math.NaN(), math.NaN()})) {
 		t.Error("a mixture of nothing is a number")
 	}
 }

@@ -1,4 +1,4 @@
-package forecast
+package mix
 
 import (
 	_ "embed"
@@ -44,14 +44,14 @@ func TestMixtureAgainstOpera(t *testing.T) {
 	}
 	came[0], said[0] = 12, []float64{112, 2, 11, 9} // No later step has such regrets.
 	for _, want := range oracle {
-		published, ours := newMixture(4, want.Tau, 20), newMixture(4, want.Tau, 20)
+		published, ours := New(4, want.Tau, 20), New(4, want.Tau, 20)
 		published.fade = 1
 		for i := range steps {
-			a, b := published.mix(said[i]), ours.mix(said[i])
+			a, b := published.Mix(said[i]), ours.Mix(said[i])
 			near(t, fmt.Sprintf("opera's mixture of .%v at step %d", want.Tau, i), a, want.Opera[i], 1e-9)
 			near(t, fmt.Sprintf("mixture of .%v at step %d", want.Tau, i), b, want.Foresail[i], 1e-9)
-			published.learn(said[i], a, came[i])
-			ours.learn(said[i], b, came[i])
+			published.Learn(said[i], a, came[i])
+			ours.Learn(said[i], b, came[i])
 			if i == 0 {
 				near(t, "share of the largest squared regret", published.bound, boundShare*want.Bound, 1e-9)
 				published.bound = want.Bound

@@ -1,0 +1,30 @@
+package forecast
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// near fails unless got and want agree to a relative error, or are both NaN.
+func near(t *testing.T, what string, got, want, tolerance float64) {
+	t.Helper()
+	if math.IsNaN(got) && math.IsNaN(want) {
+		return
+	}
+	if !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
+		t.Fatalf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// walkLoad returns n values of a daily pattern with noise; a share of them is missing.
+func walkLoad(random *rand.Rand, n, season int, holes float64) []float64 {
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = 100 + 50*math.Sin(2*math.Pi*float64(i)/float64(season)) + 5*random.NormFloat64()
+		if i > 0 && random.Float64() < holes {
+			values[i] = math.NaN()
+		}
+	}
+	return values
+}
