@@ -28,7 +28,7 @@ type Forecaster struct {
 	pooled  *expert.Pooled // Likewise.
 	voices  []expert.Voice
 	boosted *expert.Boosted // Among models; nil without trees.
-	mixes   []*mix.Mixture      // By lead - 1.
+	mixes   []*mix.Mixture  // By lead - 1.
 	errors  *calibration
 	gate    *gate
 	seed    uint64 // Of Spread.
