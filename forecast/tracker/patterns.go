@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/patterns"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -34,11 +33,7 @@ func (t *Tracker) past(name string, key series.Key) (patterns.Series, bool) {
 	if s == nil {
 		return patterns.Series{}, false
 	}
-	return seen(s.forecaster), true
-}
-
-func seen(f *forecast.Forecaster) patterns.Series {
-	config := f.Config()
-	first, values := f.History().Values()
-	return patterns.Series{Step: config.Step, First: first, Values: values, Zone: config.Zone, Events: config.Events}
+	config := s.forecaster.Config()
+	first, values := s.forecaster.History().Values()
+	return patterns.Series{Step: config.Step, First: first, Values: values, Zone: config.Zone, Events: config.Events}, true
 }

@@ -220,6 +220,27 @@ func (t *Tracker) Observe(name string, at time.Time, points []series.Point) {
 	t.publishRows(name, m)
 }
 
+// Each calls visit with the forecaster of every series that does not wait for its past, while nothing else uses it. Where visit has changed what
+// it forecasts a new outlook is issued.
+func (t *Tracker) Each(visit func(f *forecast.Forecaster) (changed bool)) {
+	for name, m := range *t.metrics.Load() {
+		any := false
+		for _, key := range m.keys() {
+			m.Lock()
+			if s := m.series[key]; s != nil && !s.held && visit(s.forecaster) {
+				s.issue()
+				any = true
+			}
+			m.Unlock()
+		}
+		if any {
+			m.Lock()
+			t.publishRows(name, m)
+			m.Unlock()
+		}
+	}
+}
+
 // publishRows puts the metric's series into a new table; its lock is held.
 func (t *Tracker) publishRows(name string, m *metric) {
 	r := m.rows()
