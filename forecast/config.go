@@ -20,7 +20,7 @@ type Config struct {
 	// Seasons are the periods after which the load repeats, one to three of them, rising, each a multiple of the one
 	// before and of Step. Default 24h and 168h.
 	Seasons []time.Duration `yaml:"seasons"`
-	// Analogs has the nearest past moments forecast too: for some 20 us more an update and 19 kB more a series.
+	// Analogs has the nearest past moments forecast too: for some 4 us more an update and 4 kB more a series.
 	Analogs bool `yaml:"analogs"`
 	// Zone holds the rules of the clocks by which the load repeats. Default UTC.
 	Zone *time.Location `yaml:"-"`

@@ -2,52 +2,58 @@ package expert
 
 import (
 	"math"
-	"slices"
 
 	"github.com/foresail/foresail/forecast/past"
 )
 
 const (
-	// analogsMost bounds the past moments that are compared with now at every step: two weeks by five minutes.
-	analogsMost = 4032
+	// analogsBack is the most seasons back that moments are compared with now: two weeks of days.
+	analogsBack = 14
+	// analogsEvery is the most moments of a season that are told apart, and analogsWide how many of them around the same time of day are
+	// compared: two hours to either side. Other times of day are hardly ever among the nearest.
+	analogsEvery, analogsWide = 144, 25
 	// analogsFade is how much of a distance is that of the newest values; the step before counts 1-analogsFade of it, and so on.
 	analogsFade = .2
-	// analogsOff is what a moment hours away from this time of day costs, in mean distances, and analogsOld the oldest moment's age.
+	// analogsOff is what a moment hours away from this time of day costs, in mean distances, and analogsOld the oldest season's age.
 	analogsOff, analogsOld = .5, .2
 	analogsHours           = 8  // Parts of the season that are three hours of a day.
-	analogsPath            = 12 // Moments whose median is the path.
+	analogsPath            = 12 // Moments whose mean is the path.
 	analogsNear            = 20 // Moments whose .9 quantile is told.
+	// farthest bounds what is compared, so that all distances together are finite.
+	farthest = 1e30
 )
 
 // Analogs forecasts what followed the past moments that were most like now, re-levelled on the newest value, on the root scale. A
 // moment's distance is the mean of the squared differences between the values up to it and the newest ones, which fades by a fifth
-// a step, in units of the mean over all moments; it is larger for another time of day and for a moment long ago. In a gap it sleeps. An update
-// costs two passes over at most 4,032 moments, some 20 us, and the state is 19 kB.
+// a step, in units of the mean over all moments as of the step before; it is larger for another time of day and for a season long ago.
+// Of what is not known of a moment it is that mean. In a gap it sleeps. An update costs one pass over at most 375 moments, some 4 us, and
+// the state is 3 kB.
 type Analogs struct {
-	lead, season int
-	distances    []float32 // By age, oldest first; NaN where nothing is known. The last is of a longest lead ago.
-	off          []float32 // By age modulo the season.
-	near         [analogsNear]moment
-	found        int
-	changes      [analogsNear]float64
-	said         [2]float64 // The newest .9 quantiles: of the value at the longest lead and of the window maximum.
+	season, stride, wide int       // Steps, steps between two moments, and moments compared around the same time of a season.
+	distances            []float32 // Season by season, the newest first, and in each by age.
+	off                  []float32 // By age in a season.
+	usual                float32   // Mean distance.
+	near                 [analogsNear]moment
+	found                int
+	limit                float32    // A score that no more than analogsNear moments are known to be below; see bound.
+	sums, counts         []float32  // By lead - 1: what followed the nearest moments.
+	said                 [2]float64 // The newest .9 quantiles: of the value at the longest lead and of the window maximum.
 }
 
 // moment is one in the past.
 type moment struct {
-	score float32
-	age   int // Steps.
+	score   float32
+	at, age int32 // Place among the distances, and steps.
 }
 
 func newAnalogs(lead int, seasons []int) *Analogs {
 	short, long := seasons[0], seasons[len(seasons)-1]
-	a := &Analogs{lead: lead, season: short, off: make([]float32, short), said: [2]float64{math.NaN(), math.NaN()}}
-	a.distances = make([]float32, min(2*long, analogsMost))
-	for i := range a.distances {
-		a.distances[i] = float32(math.NaN())
-	}
+	a := &Analogs{season: short, stride: (short + analogsEvery - 1) / analogsEvery, sums: make([]float32, lead), counts: make([]float32, lead)}
+	a.wide = min(analogsWide, short/a.stride)
+	a.distances = make([]float32, (min(2*long/short, analogsBack)+1)*a.wide)
+	a.off = make([]float32, a.wide)
 	for i := range a.off {
-		away := float64(min(i, short-i)) / float64(short) * analogsHours
+		away := math.Abs(float64((i-a.wide/2)*a.stride)) / float64(short) * analogsHours
 		a.off[i] = float32(analogsOff * min(1, away))
 	}
 	return a
@@ -55,75 +61,103 @@ func newAnalogs(lead int, seasons []int) *Analogs {
 
 // Update implements Model.
 func (a *Analogs) Update(h *past.History) {
-	a.found = 0
 	a.said = [2]float64{math.NaN(), math.NaN()}
-	known := min(len(a.distances), h.Len()-a.lead)
-	now := float32(h.Root(0))
-	if now != now || known <= 0 {
-		return
+	a.compare(h)
+	if math.IsNaN(h.Root(0)) {
+		a.found = 0
 	}
-	if usual := a.compare(h, now, known); usual > 0 {
-		a.search(h, 1/usual, known)
+	if a.found == analogsNear {
+		a.follow(h)
+	}
+}
+
+// compare takes the newest value into all distances, and finds the moments nearest to now.
+func (a *Analogs) compare(h *past.History) {
+	scale := float32(0)
+	if a.usual > 0 {
+		scale = 1 / a.usual
+	}
+	a.limit = a.bound(h, scale)
+	a.found = 0
+	sum, count := float32(0), 0
+	for back := range len(a.distances) / a.wide {
+		first := back*a.season - a.wide/2*a.stride
+		from := max(len(a.sums)-first+a.stride-1, 0) / a.stride // What followed the moment is to be known.
+		known := h.Len() - 1 - first
+		to := min(known/a.stride+1, a.wide)
+		if known < 0 || to <= from {
+			continue
+		}
+		distances := a.distances[back*a.wide:][from:to]
+		if known == (to-1)*a.stride { // The oldest of them has just come.
+			distances[len(distances)-1] = a.usual
+		}
+		sum += a.pass(h, distances, a.off[from:to], moment{a.old(back), int32(back*a.wide + from), int32(first + from*a.stride)}, scale)
+		count += len(distances)
+	}
+	if count > 0 {
+		a.usual = sum / float32(count)
+	}
+}
+
+// old is what the moments of a season cost for their age.
+func (a *Analogs) old(back int) float32 {
+	return analogsOld * float32(back) / float32(len(a.distances)/a.wide)
+}
+
+// bound returns a score that the nearest moments of the step before do not exceed now, so that nearly all others need not be put in
+// order; infinity where it cannot be known.
+func (a *Analogs) bound(h *past.History, scale float32) float32 {
+	worst := float32(0)
+	now := float32(h.Root(0))
+	for _, m := range a.near[:a.found] {
+		square := now - float32(h.Root(int(m.age)))
+		if square *= square; !(square <= farthest) {
+			return float32(math.Inf(1))
+		}
+		d := a.distances[m.at]
+		d += analogsFade * (square - d)
+		worst = max(worst, d*scale+a.off[int(m.at)%a.wide]+a.old(int(m.at)/a.wide))
 	}
 	if a.found < analogsNear {
-		return
+		return float32(math.Inf(1))
 	}
-	root := h.Root(0)
-	for i, back := range [...]func(age int) float64{
-		func(age int) float64 { return h.Root(age - a.lead) },
-		func(age int) float64 { return a.top(h, age) },
-	} {
-		n := a.gather(h, analogsNear, back)
-		a.said[i] = h.Clamp(past.Square(root + ranked(a.changes[:n], .9)))
-	}
+	return worst * (1 + 1e-5) // Beyond rounding.
 }
 
-// compare takes the newest value into the distances of the newest known moments, and returns their mean; 0 of none.
-func (a *Analogs) compare(h *past.History, now float32, known int) float32 {
-	older, newer := h.Newest(known + a.lead)
-	distances := a.distances[len(a.distances)-known:]
-	sum, count := float32(0), 0
-	for _, part := range [...][]float32{older, newer} {
-		part = part[:min(len(part), len(distances))]
-		for i, v := range part {
-			d := now - v
-			d *= d
-			switch was := distances[i]; {
-			case d != d: // The value is missing: as far as before.
-				d = was
-			case was == was:
-				d = was + analogsFade*(d-was)
-			}
+// pass is compare for the moments of one season, of which m is the newest, with what its age costs. It returns the sum of their
+// distances.
+func (a *Analogs) pass(h *past.History, distances, off []float32, m moment, scale float32) (sum float32) {
+	roots, newest := h.Ring()
+	now, old := roots[newest], m.score
+	at := newest - int(m.age)
+	if at < 0 {
+		at += len(roots)
+	}
+	worst := a.limit
+	if a.found == analogsNear {
+		worst = a.near[analogsNear-1].score
+	}
+	off = off[:len(distances)]
+	for i, d := range distances {
+		then := roots[at]
+		if at -= a.stride; at < 0 {
+			at += len(roots)
+		}
+		square := now - then
+		if square *= square; square <= farthest { // Not where one of them is missing.
+			d += analogsFade * (square - d)
 			distances[i] = d
-			if d == d {
-				sum += d
-				count++
-			}
 		}
-		distances = distances[len(part):]
-	}
-	return sum / float32(max(count, 1))
-}
-
-// search finds the moments nearest to now, nearest first; of equals the newest.
-func (a *Analogs) search(h *past.History, scale float32, known int) {
-	distances := a.distances[len(a.distances)-known:]
-	older := analogsOld / float32(len(a.distances))
-	age := a.lead - 1
-	phase := age % a.season
-	worst := float32(math.Inf(1))
-	for _, d := range slices.Backward(distances) { // The newest are near most often, and leave little to insert.
-		age++
-		if phase++; phase == a.season {
-			phase = 0
-		}
-		if score := d*scale + a.off[phase] + older*float32(age); score < worst && !math.IsNaN(h.Root(age)) {
-			worst = a.insert(moment{score, age})
+		sum += d
+		if score := d*scale + off[i] + old; score < worst && then == then {
+			worst = a.insert(moment{score, m.at + int32(i), m.age + int32(i*a.stride)})
 		}
 	}
+	return sum
 }
 
-// insert puts a moment in its place and returns the score from which on none is taken.
+// insert puts a moment in its place, after its equals, and returns the score from which on none is taken.
 func (a *Analogs) insert(m moment) float32 {
 	at := a.found
 	if at == analogsNear {
@@ -136,62 +170,84 @@ func (a *Analogs) insert(m moment) float32 {
 	}
 	a.near[at] = m
 	if a.found < analogsNear {
-		return float32(math.Inf(1))
+		return a.limit
 	}
 	return a.near[analogsNear-1].score
 }
 
-// gather lists how what followed the nearest moments differs from them, of up to most where that is known.
-func (a *Analogs) gather(h *past.History, most int, later func(age int) float64) int {
-	n := 0
-	for _, m := range a.near[:min(a.found, most)] {
-		if v := later(m.age) - h.Root(m.age); !math.IsNaN(v) {
-			a.changes[n] = v
-			n++
+// follow gathers what followed the nearest moments, as differences from them, where that is known.
+func (a *Analogs) follow(h *past.History) {
+	clear(a.sums)
+	clear(a.counts)
+	var changes [2][analogsNear]float64
+	var n [2]int
+	note := func(i int, v float64) {
+		changes[i][n[i]] = v
+		n[i]++
+	}
+	roots, newest := h.Ring()
+	for i, m := range a.near {
+		at := newest - int(m.age)
+		if at < 0 {
+			at += len(roots)
+		}
+		then := float64(roots[at])
+		v, top := 0., math.Inf(-1)
+		for k := range a.sums {
+			if at++; at == len(roots) {
+				at = 0
+			}
+			if v = float64(roots[at]) - then; math.IsNaN(v) {
+				continue
+			}
+			if v > top {
+				top = v
+			}
+			if i < analogsPath {
+				a.sums[k] += float32(v)
+				a.counts[k]++
+			}
+		}
+		if !math.IsNaN(v) {
+			note(0, v)
+		}
+		if !math.IsInf(top, -1) {
+			note(1, top)
 		}
 	}
-	return n
-}
-
-// top returns the largest value of the lead that followed a moment; NaN where all is missing.
-func (a *Analogs) top(h *past.History, age int) float64 {
-	top := math.NaN()
-	for k := 1; k <= a.lead; k++ {
-		if v := h.Root(age - k); !(v <= top) && !math.IsNaN(v) {
-			top = v
-		}
+	for i := range a.said {
+		a.said[i] = h.Clamp(past.Square(h.Root(0) + ranked(changes[i][:n[i]], .9)))
 	}
-	return top
 }
 
 // Path implements Model.
 func (a *Analogs) Path(h *past.History, dst []float64) {
-	root := h.Root(0)
 	for k := range dst {
-		n := a.gather(h, analogsPath, func(age int) float64 { return h.Root(age - k - 1) })
-		if a.found < analogsNear {
-			n = 0
+		dst[k] = math.NaN()
+		if a.found == analogsNear && a.counts[k] > 0 {
+			dst[k] = h.Clamp(past.Square(h.Root(0) + float64(a.sums[k]/a.counts[k])))
 		}
-		dst[k] = h.Clamp(past.Square(root + ranked(a.changes[:n], .5)))
 	}
 }
 
 // Upper implements Voice.
 func (a *Analogs) Upper() (point, window float64) { return a.said[0], a.said[1] }
 
-// ranked sorts a few values and returns the quantile tau of them as past.Ranked does; NaN of none.
+// ranked returns the quantile tau of a few values as past.Ranked does, and puts the largest last as far as that takes; NaN of none.
 func ranked(values []float64, tau float64) float64 {
 	n := len(values)
 	if n == 0 {
 		return math.NaN()
 	}
-	for i := range values {
-		for k := i; k > 0 && values[k-1] > values[k]; k-- {
-			values[k-1], values[k] = values[k], values[k-1]
-		}
-	}
 	rank := min(max(tau*float64(n+1)-1, 0), float64(n-1))
 	below := int(rank)
+	for end := n - 1; end >= below; end-- {
+		for i, v := range values[:end] {
+			if last := values[end]; v > last {
+				values[i], values[end] = last, v
+			}
+		}
+	}
 	above := min(below+1, n-1)
 	return values[below] + (rank-float64(below))*(values[above]-values[below])
 }

@@ -1,6 +1,7 @@
 package expert
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -9,22 +10,18 @@ import (
 	"github.com/foresail/foresail/forecast/past"
 )
 
-// obvious says what Analogs says, from all values there ever were and with nothing kept from step to step.
+// obvious says what Analogs says, from all values there ever were; what it keeps from step to step is the mean distance.
 type obvious struct {
-	lead, season, window int
-	roots                []float32 // NaN where missing.
+	lead, season, back int
+	roots              []float32 // NaN where missing.
+	usual              []float32 // After as many steps.
 }
 
 // distance replays how the moment age steps ago has been compared, value by value.
 func (o *obvious) distance(age int) float32 {
-	d := float32(math.NaN())
+	d := o.usual[age]
 	for now := age; now < len(o.roots); now++ {
-		square := (o.roots[now] - o.roots[now-age]) * (o.roots[now] - o.roots[now-age])
-		switch {
-		case square != square:
-		case d != d:
-			d = square
-		default:
+		if square := (o.roots[now] - o.roots[now-age]) * (o.roots[now] - o.roots[now-age]); square == square {
 			d += .2 * (square - d)
 		}
 	}
@@ -35,37 +32,35 @@ func (o *obvious) nearest() []int {
 	var ages []int
 	scores := map[int]float32{}
 	sum, count := float32(0), 0
-	for age := min(len(o.roots)-1, o.lead+o.window-1); age >= o.lead; age-- { // Summed as what it is compared with is.
-		if d := o.distance(age); d == d {
-			sum += d
-			count++
-			scores[age] = d
-			if then := o.roots[len(o.roots)-1-age]; then == then {
-				ages = append(ages, age)
-			}
+	mean := o.usual[len(o.usual)-1]
+	for age := o.lead; age < len(o.roots); age++ {
+		season := (age + o.season/2) / o.season
+		if season > o.back {
+			break
+		}
+		d := o.distance(age)
+		sum += d
+		count++
+		off := math.Abs(float64(age - season*o.season))
+		away := min(off*8/float64(o.season), 1) // 1 from three hours of a day on.
+		scores[age] = float32(.5*away) + .2*float32(season)/float32(o.back+1)
+		if mean > 0 {
+			scores[age] = d*(1/mean) + float32(.5*away) + .2*float32(season)/float32(o.back+1)
+		}
+		if then := o.roots[len(o.roots)-1-age]; then == then {
+			ages = append(ages, age)
 		}
 	}
-	mean := sum / float32(count)
-	for age := range scores {
-		off := min(age%o.season, o.season-age%o.season)
-		away := min(float64(off)*8/float64(o.season), 1) // 1 from three hours of a day on.
-		scores[age] = scores[age]*(1/mean) + float32(.5*away) + .2/float32(o.window)*float32(age)
+	if count > 0 {
+		mean = sum / float32(count)
 	}
-	slices.SortFunc(ages, func(a, b int) int {
-		switch {
-		case scores[a] < scores[b]:
-			return -1
-		case scores[a] > scores[b]:
-			return 1
-		}
-		return a - b
-	})
+	o.usual = append(o.usual, mean)
+	slices.SortFunc(ages, func(a, b int) int { return cmp.Or(cmp.Compare(scores[a], scores[b]), a-b) })
 	return ages
 }
 
-// quantile is that of how what followed the nearest moments, from one lead to another, differs from them.
-func (o *obvious) quantile(ages []int, most int, tau float64, from, to int) float64 {
-	changes := past.NewRanked[float64](most)
+// changes are how the largest that followed the nearest moments, from one lead to another, differs from them.
+func (o *obvious) changes(ages []int, most, from, to int) (changes []float64) {
 	for _, age := range ages[:most] {
 		then := len(o.roots) - 1 - age
 		top := math.NaN()
@@ -75,10 +70,23 @@ func (o *obvious) quantile(ages []int, most int, tau float64, from, to int) floa
 			}
 		}
 		if c := top - float64(o.roots[then]); !math.IsNaN(c) {
-			changes.Add(c)
+			changes = append(changes, c)
 		}
 	}
-	return changes.Quantile(tau)
+	return changes
+}
+
+func quantile(values []float64, tau float64) float64 {
+	all := past.NewRanked[float64](len(values))
+	for _, v := range values {
+		all.Add(v)
+	}
+	return all.Quantile(tau)
+}
+
+func mean(values []float64) float64 {
+	total, count := sum(values)
+	return total / float64(count)
 }
 
 func TestAnalogsAgainstDefinition(t *testing.T) {
@@ -86,7 +94,7 @@ func TestAnalogsAgainstDefinition(t *testing.T) {
 	const season, lead, recall = 12, 4, 100
 	for _, holes := range []float64{0, .1} {
 		a := newAnalogs(lead, []int{season, 2 * season})
-		o := &obvious{lead: lead, season: season, window: 4 * season}
+		o := &obvious{lead: lead, season: season, back: 4, usual: []float32{0}}
 		h := past.New(recall, lead)
 		path := make([]float64, lead)
 		said := 0
@@ -106,10 +114,10 @@ func TestAnalogsAgainstDefinition(t *testing.T) {
 			}
 			said++
 			for k := 1; k <= lead; k++ {
-				near(t, "path", path[k-1], h.Clamp(past.Square(root+o.quantile(ages, 12, .5, k, k))), 1e-12)
+				near(t, "path", path[k-1], h.Clamp(past.Square(root+mean(o.changes(ages, 12, k, k)))), 1e-6)
 			}
-			near(t, "value", point, h.Clamp(past.Square(root+o.quantile(ages, 20, .9, lead, lead))), 1e-12)
-			near(t, "largest", window, h.Clamp(past.Square(root+o.quantile(ages, 20, .9, 1, lead))), 1e-12)
+			near(t, "value", point, h.Clamp(past.Square(root+quantile(o.changes(ages, 20, lead, lead), .9))), 1e-12)
+			near(t, "largest", window, h.Clamp(past.Square(root+quantile(o.changes(ages, 20, 1, lead), .9))), 1e-12)
 		}
 		if said < 300 {
 			t.Errorf("said something at %d of 400 steps", said)

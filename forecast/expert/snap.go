@@ -46,7 +46,10 @@ func (r *ridge) Snap(c *snapshot.Codec) {
 // Snap implements Model.
 func (a *Analogs) Snap(c *snapshot.Codec) {
 	c.Singles(a.distances)
-	c.Floats(a.said[:])
+	usual := []float32{a.usual}
+	c.Singles(usual)
+	a.usual = usual[0]
+	c.Check(a.usual >= 0)
 }
 
 // Snap implements Model. What was lent is not kept.

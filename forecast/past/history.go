@@ -137,13 +137,14 @@ func (h *History) Root(i int) float64 {
 	return float64(h.roots[at])
 }
 
-// Newest returns the newest n roots, at most those remembered, oldest first in two parts that are only to be read.
-func (h *History) Newest(n int) (older, newer []float32) {
-	from := h.next - min(n, h.Len())
-	if from < 0 {
-		older, from = h.roots[from+len(h.roots):], 0
+// Ring returns the remembered roots and the place of the newest, which are only to be read: the root i steps before it is i places
+// before, or as much less than their number after.
+func (h *History) Ring() (roots []float32, newest int) {
+	newest = h.next - 1
+	if newest < 0 {
+		newest += len(h.roots)
 	}
-	return older, h.roots[from:h.next]
+	return h.roots, newest
 }
 
 // Values returns what is remembered, oldest first and NaN where missing, in a slice of its own, and the slot of the first of it.

@@ -2,7 +2,6 @@ package past
 
 import (
 	"math"
-	"slices"
 
 	"github.com/foresail/foresail/forecast/snapshot"
 )
@@ -41,15 +40,14 @@ func (r *Ranked[T]) Snap(c *snapshot.Codec) {
 	if !c.Reading() {
 		return
 	}
-	r.ring, r.sorted = r.ring[:0], r.sorted[:0]
+	next := r.next
+	r.Clear()
 	for _, v := range wide {
-		c.Check(!math.IsNaN(v))
-		r.ring = append(r.ring, T(v))
+		if c.Check(!math.IsNaN(v)) {
+			r.Add(T(v))
+		}
 	}
-	if !c.Check(r.next < max(cap(r.ring), 1)) {
+	if r.next = next; !c.Check(next < max(cap(r.ring), 1)) {
 		r.Clear()
-		return
 	}
-	r.sorted = append(r.sorted, r.ring...)
-	slices.Sort(r.sorted)
 }
