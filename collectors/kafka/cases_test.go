@@ -74,10 +74,17 @@ func TestNoCommit(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				c, s := stage(t, 2, Group{Group: "g", NoCommit: tt.policy})
+				c, s := stage(t, 2, Group{Group: "g", NoCommit: tt.policy, Partitions: true})
 				c.produce("orders", 100, 0, 1)
 				tt.set(c)
-				want(t, turn(t, s), map[string]float64{lagOf("g", "orders"): tt.lag, coverageOf("g", "orders"): tt.coverage})
+				got := turn(t, s)
+				want(t, got, map[string]float64{lagOf("g", "orders"): tt.lag, coverageOf("g", "orders"): tt.coverage})
+				one := `kafka_consumergroup_lag{cluster="orders",consumergroup="g",partition="1",topic="orders"}`
+				if tt.policy == Ignore {
+					wantNone(t, got, one)
+					return
+				}
+				want(t, got, map[string]float64{one: tt.lag - 40})
 			})
 		})
 	}

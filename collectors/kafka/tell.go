@@ -186,7 +186,7 @@ func (c *collection) tellPartitions(g *group, v *view) {
 	for i, o := range v.offsets {
 		behind := o.Lag()
 		most, lost, retention = max(most, behind), lost+o.Lost(), max(retention, o.Retention())
-		if g.Partitions {
+		if g.Partitions && o.Commit != lag.Ignored {
 			c.add(series.NewKey(lagPartition, append(v.key.Labels(), series.Label{Name: "partition", Value: strconv.Itoa(i)})...), float64(behind))
 		}
 		if behind == 0 {
