@@ -1,7 +1,6 @@
 package collectors
 
 import (
-	"maps"
 	"strings"
 	"sync"
 
@@ -16,10 +15,13 @@ import (
 const exposedPrefix = "foresail_"
 
 // exposed shows on /metrics what queries to the store answer with: the newest value of each series that has not ended.
+// Beside that it shows the series of the newest collection under other exporters' names.
 type exposed struct {
-	mu       sync.Mutex
-	runs     map[*run]map[series.Key]float64
-	families map[string]family // by metric
+	mu            sync.Mutex
+	runs          map[*run]map[series.Key]float64
+	families      map[string]family // by metric
+	aliases       map[*run][]series.Point
+	aliasFamilies map[string]family
 }
 
 // family is what the series of one metric have in common.
@@ -31,8 +33,8 @@ type family struct {
 	untyped bool
 }
 
-func familyOf(kind string, key series.Key) family {
-	f := family{desc: prometheus.NewDesc(exposedPrefix+key.Metric, "What the collector "+kind+" stores as "+key.Metric+".", nil, nil)}
+func familyOf(name, help string, key series.Key) family {
+	f := family{desc: prometheus.NewDesc(name, help, nil, nil)}
 	for _, suffix := range []string{"_sum", "_count", "_bucket", "_total"} {
 		f.untyped = f.untyped || strings.HasSuffix(key.Metric, suffix)
 	}
@@ -43,7 +45,10 @@ func familyOf(kind string, key series.Key) family {
 }
 
 func newExposed() *exposed {
-	return &exposed{runs: make(map[*run]map[series.Key]float64), families: make(map[string]family)}
+	return &exposed{
+		runs: make(map[*run]map[series.Key]float64), families: make(map[string]family),
+		aliases: make(map[*run][]series.Point), aliasFamilies: make(map[string]family),
+	}
 }
 
 // update enters one collection of a source. Series under Foresail's own prefix are on /metrics already.
@@ -60,12 +65,29 @@ func (e *exposed) update(r *run, points, stale []series.Point) {
 			continue
 		}
 		values[p.Key] = p.Value
-		if _, known := e.families[p.Key.Metric]; !known {
-			e.families[p.Key.Metric] = familyOf(r.Kind, p.Key)
+		if metric := p.Key.Metric; !has(e.families, metric) {
+			e.families[metric] = familyOf(exposedPrefix+metric, "What the collector "+r.Kind+" stores as "+metric+".", p.Key)
 		}
 	}
 	for _, p := range stale {
 		delete(values, p.Key)
+	}
+}
+
+func has(families map[string]family, metric string) bool {
+	_, known := families[metric]
+	return known
+}
+
+// alias enters all series that a source has under another exporter's names.
+func (e *exposed) alias(r *run, points []series.Point) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.aliases[r] = points
+	for _, p := range points {
+		if metric := p.Key.Metric; !has(e.aliasFamilies, metric) {
+			e.aliasFamilies[metric] = familyOf(metric, "What the collector "+r.Kind+" knows, by the name that another exporter gives it.", p.Key)
+		}
 	}
 }
 
@@ -81,6 +103,11 @@ func (e *exposed) Collect(out chan<- prometheus.Metric) {
 			all = append(all, shown{e.families[key.Metric], key, value})
 		}
 	}
+	for _, points := range e.aliases {
+		for _, p := range points {
+			all = append(all, shown{e.aliasFamilies[p.Key.Metric], p.Key, p.Value})
+		}
+	}
 	e.mu.Unlock()
 	for _, g := range all {
 		out <- g
@@ -91,7 +118,8 @@ func (e *exposed) Collect(out chan<- prometheus.Metric) {
 func (e *exposed) clear() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	maps.DeleteFunc(e.runs, func(*run, map[series.Key]float64) bool { return true })
+	clear(e.runs)
+	clear(e.aliases)
 }
 
 // shown is one series. Its labels stand in its key.

@@ -40,6 +40,9 @@ type Named struct {
 	Interval time.Duration
 	// Timeout bounds one collection; 0 means nine tenths of Interval, which is also the most that it may be.
 	Timeout time.Duration
+	// Aliases returns the last collection's series under names of another exporter, which go onto /metrics as they are and
+	// nowhere else; nil means none. It is called after each collection.
+	Aliases func() []series.Point
 }
 
 // Options are what a loop is made of. All fields are required.
@@ -130,6 +133,9 @@ func (l *Loop) collect(ctx context.Context, r *run) {
 		return
 	}
 	took := time.Since(start)
+	if r.Aliases != nil {
+		l.metrics.exposed.alias(r, r.Aliases())
+	}
 	stale := r.stale(points, err == nil, time.Now())
 	if e := l.sink.Append(ctx, append(points, stale...)); e != nil {
 		if ctx.Err() != nil {

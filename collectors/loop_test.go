@@ -113,9 +113,14 @@ type running struct {
 // start runs a loop; stop ends it and waits for it.
 func start(t *testing.T, source Source) *running {
 	t.Helper()
+	return startNamed(t, Named{Kind: "kafka", Name: "orders", Source: source, Interval: 10 * time.Second})
+}
+
+func startNamed(t *testing.T, source Named) *running {
+	t.Helper()
 	r := &running{sink: &notes{}, log: &bytes.Buffer{}, reg: prometheus.NewRegistry()}
 	l, err := NewLoop(Options{
-		Sources:    []Named{{Kind: "kafka", Name: "orders", Source: source, Interval: 10 * time.Second}},
+		Sources:    []Named{source},
 		Sink:       r.sink,
 		Logger:     slog.New(slog.NewTextHandler(r.log, nil)),
 		Registerer: r.reg,

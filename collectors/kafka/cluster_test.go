@@ -78,7 +78,13 @@ func (c *cluster) newClient(opts ...kgo.Opt) *kgo.Client {
 // source returns a source of the cluster that tracks groups.
 func (c *cluster) source(groups ...Group) *Source {
 	c.t.Helper()
-	config := Config{Name: "orders", Brokers: c.ListenAddrs(), Groups: groups}
+	return c.sourceOf(Config{Groups: groups})
+}
+
+// sourceOf returns a source of the cluster with a configuration that names neither it nor its brokers.
+func (c *cluster) sourceOf(config Config) *Source {
+	c.t.Helper()
+	config.Name, config.Brokers = "orders", c.ListenAddrs()
 	config.Default()
 	config.Validate(func(field, problem string) { c.t.Fatalf("%s: %s", field, problem) })
 	s, err := New(Options{Config: config, Dial: c.network.DialContext})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/collectors/kafka/connect"
+	"github.com/foresail/foresail/collectors/kafka/exporter"
 )
 
 // Config is one Kafka cluster and what is tracked in it.
@@ -26,6 +27,9 @@ type Config struct {
 	SASL *connect.SASL `yaml:"sasl"`
 	// Groups are the consumer groups that are tracked.
 	Groups []Group `yaml:"groups"`
+	// Aliases adds series under the names of another exporter to /metrics, for dashboards and alerts that were made for it:
+	// "kafka_exporter". "", the default, means none.
+	Aliases string `yaml:"aliases"`
 }
 
 // Group is one tracked consumer group, classic, KIP-848 or share group.
@@ -129,6 +133,9 @@ func (c *Config) Validate(report func(field, problem string)) {
 	}
 	if len(c.Groups) == 0 {
 		report("groups", "name at least one consumer group")
+	}
+	if c.Aliases != "" && c.Aliases != exporter.Name {
+		report("aliases", fmt.Sprintf("%q is not %s: use that, or leave it out", c.Aliases, exporter.Name))
 	}
 	labels := make(map[string]int)
 	for i := range c.Groups {

@@ -684,7 +684,7 @@ func TestConfig(t *testing.T) {
 	report := func(field, problem string) { got = append(got, field+": "+problem) }
 	(&Config{Interval: time.Millisecond}).Validate(report)
 	bad := &Config{
-		Name: "a", Interval: time.Second, Brokers: []string{"kafka", "kafka:0", ":9092", "[::1]:9092"},
+		Name: "a", Interval: time.Second, Aliases: "kminion", Brokers: []string{"kafka", "kafka:0", ":9092", "[::1]:9092"},
 		Groups: []Group{{}, {Group: "g", Alias: "-a"}, {Group: "g", Topics: []string{"", "t", "t"}}, {Group: "h", Alias: "g"}, {
 			Group: "i", NoCommit: "newest", BootstrapMin: -1, TailSlack: -1, AcceptableLag: -1, Capacity: math.NaN(), SLO: -1,
 			DrainWithin: time.Millisecond, ConsumersPerPod: -1,
@@ -703,6 +703,7 @@ func TestConfig(t *testing.T) {
 		`brokers[2]: ":9092" is not host:port`,
 		`tls.keyFile: name the file of the certificate's key, too`,
 		`sasl.mechanism: "GSSAPI" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER and AWS_MSK_IAM`,
+		`aliases: "kminion" is not kafka_exporter: use that, or leave it out`,
 		`groups[0].group: name the consumer group's id`,
 		`groups[1].alias: "-a" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`,
 		`groups[2].topics[0]: name a topic, or leave it out`,

@@ -26,10 +26,12 @@ type extent struct {
 	err    error
 }
 
-// fetchLogs asks where the logs of the topics start and end. It returns the topics' partitions and their leaders, too.
-func (s *Source) fetchLogs(ctx context.Context, names []string) (logs map[string]*log, topics map[string]brokers.Topic) {
-	topics = s.brokers.Topics(ctx, names)
-	logs = make(map[string]*log, len(topics))
+// fetchLogs asks where the logs of the topics start and end. It finds the topics' partitions, their leaders and the brokers, too.
+func (c *collection) fetchLogs(ctx context.Context, names []string) {
+	s := c.source
+	topics, live := s.brokers.Topics(ctx, names)
+	logs := make(map[string]*log, len(topics))
+	c.logs, c.leaders, c.brokers = logs, topics, live
 	for name, t := range topics {
 		logs[name] = &log{id: t.ID, err: t.Err, partitions: make([]extent, len(t.Partitions))}
 		known := s.topics[name]
@@ -64,7 +66,6 @@ func (s *Source) fetchLogs(ctx context.Context, names []string) (logs map[string
 			s.topics[name].extents(l, starts[name], ends[name], committedEnds, asked)
 		}
 	}
-	return logs, topics
 }
 
 // extents fills in a log from what was read. A start that was not asked for is as it was.

@@ -54,6 +54,9 @@ type Source struct {
 	// kinds are the kinds of the cluster's groups, as last listed, and listing why they are not complete.
 	kinds   map[string]string
 	listing error
+	// aliased tells that another exporter's names are wanted; aliases are the last collection's series under them.
+	aliased bool
+	aliases []series.Point
 }
 
 // topic is what is remembered of a topic.
@@ -89,6 +92,7 @@ func New(opts Options) (*Source, error) {
 	}
 	s := &Source{
 		cluster: c.Name, interval: c.Interval, client: client, brokers: brokers.New(client), topics: make(map[string]*topic),
+		aliased: c.Aliases != "",
 	}
 	for _, g := range c.Groups {
 		s.groups = append(s.groups, newGroup(c.Name, g))
@@ -112,7 +116,7 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 	}
 	names := s.topicNames()
 	c := &collection{source: s, points: make([]series.Point, 0, s.points+s.points/8)}
-	c.logs, c.leaders = s.fetchLogs(ctx, names)
+	c.fetchLogs(ctx, names)
 	c.at = time.Now()
 	c.enter(described())
 	for _, name := range names {
@@ -122,6 +126,7 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 		c.group(g)
 	}
 	s.countOld(ctx, c)
+	s.aliases = c.aliases()
 	for _, g := range s.groups {
 		c.tell(g)
 		g.committed, g.views = brokers.Commits{}, nil // of no use any more, and large where there are many groups
@@ -130,7 +135,7 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 	s.cycle++
 	s.points = len(c.points)
 	if errors.Is(ctx.Err(), context.Canceled) {
-		c.points = nil // What is left is only what was known before.
+		c.points, s.aliases = nil, nil // What is left is only what was known before.
 	}
 	return c.points, c.failure()
 }

@@ -54,6 +54,7 @@ type collection struct {
 	at      time.Time
 	logs    map[string]*log
 	leaders map[string]brokers.Topic
+	brokers []brokers.Broker
 	// described tells whether this collection asked who is in the groups.
 	described bool
 	points    []series.Point

@@ -208,10 +208,34 @@ func (l *lab) classic(t *testing.T) {
 		"consumergroup_lag_sum": 350, "consumergroup_members": 1, "consumergroup_state/stable": 1, "consumergroup_coverage_ratio": 1,
 		"consumergroup_max_useful_consumers": 6, "consumergroup_lag_per_pod": 350,
 	})
+	l.aliases(t)
 	live.Close()
 	want(t, l.source(t, kafka.Config{}, kafka.Group{Group: "classic"}), map[string]float64{
 		"consumergroup_lag_sum": 350, "consumergroup_members": 0, "consumergroup_state/empty": 1,
 	})
+}
+
+// aliases: by the names of kafka_exporter, of one broker that has all there is. The members read 250 of 600 messages.
+func (l *lab) aliases(t *testing.T) {
+	t.Helper()
+	s := l.source(t, kafka.Config{Aliases: "kafka_exporter"}, kafka.Group{Group: "classic"})
+	if _, err := collect(t, s); err != nil {
+		t.Error(err)
+	}
+	sums := make(map[string]float64)
+	for _, p := range s.Aliases() {
+		sums[strings.TrimPrefix(p.Key.Metric, "kafka_")] += p.Value
+	}
+	for name, want := range map[string]float64{
+		"brokers": 1, "broker_info": 1, "topic_partitions": 6, "topic_partition_current_offset": 600, "topic_partition_oldest_offset": 0,
+		"topic_partition_leader": 6, "topic_partition_leader_is_preferred": 6, "topic_partition_replicas": 6, // broker 1
+		"topic_partition_in_sync_replica": 6, "topic_partition_under_replicated_partition": 0, "consumergroup_members": 1,
+		"consumergroup_current_offset": 250, "consumergroup_current_offset_sum": 250, "consumergroup_lag": 350, "consumergroup_lag_sum": 350,
+	} {
+		if got, there := sums[name]; !there || got != want {
+			t.Errorf("%s comes to %v (there: %v), want %v", name, got, there, want)
+		}
+	}
 }
 
 func (l *lab) consumer(t *testing.T) {

@@ -76,7 +76,7 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot set up the Kafka collector %s: %w", c.Name, err)
 		}
-		add(collectors.Named{Kind: "kafka", Name: c.Name, Interval: c.Interval}, source)
+		add(collectors.Named{Kind: "kafka", Name: c.Name, Interval: c.Interval, Aliases: source.Aliases}, source)
 	}
 	for _, c := range c.GRPC {
 		cluster, err := a.pods(c)

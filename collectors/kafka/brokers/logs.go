@@ -22,7 +22,17 @@ type Topic struct {
 // Partition is the broker that leads a partition, or why there is none.
 type Partition struct {
 	Leader int32
-	Err    error
+	// Preferred is the broker that should lead it; Replicas is how many have it, 0 where that is not known, and InSync how
+	// many of them have all of it.
+	Preferred, Replicas, InSync int32
+	Err                         error
+}
+
+// Broker is one of the cluster's brokers.
+type Broker struct {
+	ID   int32
+	Host string
+	Port int32
 }
 
 // Reading is one offset of one partition, or why it is not known.
@@ -39,11 +49,11 @@ const (
 )
 
 // Topics asks for the topics' partitions and their leaders. The client keeps the answer for the requests that follow.
-// There is an entry for every topic asked for.
-func (c *Client) Topics(ctx context.Context, names []string) map[string]Topic {
-	all := make(map[string]Topic, len(names))
+// There is an entry for every topic asked for. The brokers come with the answer; there are none without one.
+func (c *Client) Topics(ctx context.Context, names []string) (all map[string]Topic, live []Broker) {
+	all = make(map[string]Topic, len(names))
 	if len(names) == 0 {
-		return all
+		return all, nil
 	}
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
@@ -59,7 +69,10 @@ func (c *Client) Topics(ctx context.Context, names []string) map[string]Topic {
 		for name := range all {
 			all[name] = Topic{Err: err}
 		}
-		return all
+		return all, nil
+	}
+	for _, b := range resp.Brokers {
+		live = append(live, Broker{ID: b.NodeID, Host: b.Host, Port: b.Port})
 	}
 	for _, t := range resp.Topics {
 		if t.Topic == nil {
@@ -69,7 +82,7 @@ func (c *Client) Topics(ctx context.Context, names []string) map[string]Topic {
 			all[*t.Topic] = topicOf(t)
 		}
 	}
-	return all
+	return all, live
 }
 
 func topicOf(t kmsg.MetadataResponseTopic) Topic {
@@ -84,7 +97,10 @@ func topicOf(t kmsg.MetadataResponseTopic) Topic {
 		if p.Partition < 0 || int(p.Partition) >= len(partitions) || partitions[p.Partition].Err != ErrNotAnswered { //nolint:errorlint // it is the very one
 			return Topic{Err: ErrPartitions}
 		}
-		partitions[p.Partition] = Partition{Leader: p.Leader, Err: leaderError(p)}
+		partitions[p.Partition] = Partition{Leader: p.Leader, Replicas: int32(len(p.Replicas)), InSync: int32(len(p.ISR)), Err: leaderError(p)}
+		if len(p.Replicas) > 0 {
+			partitions[p.Partition].Preferred = p.Replicas[0]
+		}
 	}
 	return Topic{ID: t.TopicID, Partitions: partitions}
 }

@@ -113,6 +113,7 @@ var bad = map[string][]string{
 	"kafka_no_groups":         {`:5: collectors.kafka[0].groups: name at least one consumer group`},
 	"kafka_alias":             {`:5: collectors.kafka[0].groups[0].alias: "a:b" cannot be selected by an HPA: use up to 63 of A-Z, a-z, 0-9, ., _ and -, with a letter or digit at both ends`},
 	"kafka_alias_taken":       {`:5: collectors.kafka[0].groups[1]: is called "a" like groups[0]: give one of them another alias`},
+	"kafka_aliases":           {`:6: collectors.kafka[0].aliases: "kminion" is not kafka_exporter: use that, or leave it out`},
 	"kafka_topic_twice":       {`:5: collectors.kafka[0].groups[0].topics[1]: "t" is named twice`},
 	"kafka_no_commit":         {`:5: collectors.kafka[0].groups[0].noCommit: "newest" is none of earliest, latest, ignore`},
 	"kafka_bootstrap":         {`:5: collectors.kafka[0].groups[0].bootstrapMin: name the group's topics: before its first commit nothing else tells what it reads`},
@@ -299,7 +300,7 @@ func TestLoadGoodFile(t *testing.T) {
 				},
 				TLS: &connect.TLS{CAFile: "/etc/kafka/ca.pem", CertFile: "/etc/kafka/cert.pem", KeyFile: "/etc/kafka/key.pem", ServerName: "kafka"},
 			}, {
-				Name: "payments", Brokers: []string{"payments:9093"}, Interval: 15 * time.Second, TLS: &connect.TLS{},
+				Name: "payments", Brokers: []string{"payments:9093"}, Interval: 15 * time.Second, TLS: &connect.TLS{}, Aliases: "kafka_exporter",
 				SASL: &connect.SASL{Mechanism: "SCRAM-SHA-512", Username: "foresail", PasswordFile: "/etc/kafka/password"},
 				Groups: []kafka.Group{{
 					Group: "billing", Topics: []string{"bills"}, NoCommit: "latest", BootstrapMin: 10, ReadCommitted: true, TailSlack: 2,
