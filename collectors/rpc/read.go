@@ -235,7 +235,7 @@ func reasonOf(err error) collectors.Reason {
 	switch {
 	case errors.As(err, &answer):
 		return reasonOfStatus(answer.code)
-	case errors.Is(err, page.ErrBad):
+	case errors.Is(err, page.ErrBad), errors.Is(err, admin.ErrBadReport):
 		return collectors.BadData
 	case errors.Is(err, page.ErrNoCalls), errors.Is(err, errNoPage), errors.Is(err, admin.ErrNotServed):
 		return collectors.NotFound
@@ -247,6 +247,8 @@ func reasonOf(err error) collectors.Reason {
 		return collectors.Timeout
 	case codes.Unauthenticated, codes.PermissionDenied:
 		return collectors.Denied
+	case codes.Internal, codes.DataLoss: // what gRPC says of answers that cannot be decoded
+		return collectors.BadData
 	case codes.OK, codes.Unavailable, codes.Unknown:
 		return collectors.Unreachable
 	default:

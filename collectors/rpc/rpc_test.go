@@ -17,7 +17,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -26,7 +25,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/foresail/foresail/collectors"
-	"github.com/foresail/foresail/collectors/collectortest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -350,97 +348,4 @@ func TestConfig(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("problems:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-}
-
-// pair is two servers on a network in memory, so that time can be virtual.
-type pair struct {
-	t       *testing.T
-	network kfake.VirtualNetwork
-	servers map[int]*http.Server
-	pages   map[int]http.HandlerFunc
-	mu      sync.Mutex
-	calls   int
-}
-
-func (p *pair) start(port int) {
-	listener, err := p.network.Listen("tcp", fmt.Sprintf("localhost:%d", port))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.servers[port] = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		page := p.pages[port]
-		p.mu.Unlock()
-		page(w, r)
-	})}
-	go p.servers[port].Serve(listener)
-}
-
-// good answers with more calls each time, of which 7 are in flight.
-func (p *pair) good(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	p.calls += 10
-	n := p.calls
-	p.mu.Unlock()
-	page := fmt.Sprintf("grpc_server_started_total{grpc_service=\"a.B\"} %d\n", n)
-	for code, handled := range map[string]int{"OK": n - 7 - n/10 - n/5, "Internal": n / 10, "ResourceExhausted": n / 5} {
-		page += fmt.Sprintf("grpc_server_handled_total{grpc_service=\"a.B\",grpc_code=%q} %d\n", code, handled)
-	}
-	answer(page)(w, r)
-}
-
-func (p *pair) set(page http.HandlerFunc, ports ...int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, port := range ports {
-		p.pages[port] = page
-	}
-}
-
-func TestConformance(t *testing.T) {
-	collectortest.Run(t, func(t *testing.T) *collectortest.Peer {
-		p := &pair{t: t, servers: make(map[int]*http.Server), pages: make(map[int]http.HandlerFunc)}
-		p.set(p.good, 1, 2)
-		p.start(1)
-		p.start(2)
-		c := Config{Name: "a", ConcurrencyLimit: 2, Targets: []Target{
-			{URL: "http://localhost:1/metrics", Pod: "one"}, {URL: "http://localhost:2/metrics", Pod: "two"},
-		}}
-		c.Default()
-		s, err := New(Options{Config: c, Dial: p.network.DialContext})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &collectortest.Peer{
-			Source:   s,
-			Interval: c.Interval,
-			Settle:   2,
-			// Nothing lies above the highest bound, and calls are made all the time.
-			MayBeZero: []string{idleSeconds, saturated},
-			Hang: func() {
-				p.set(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 1, 2)
-			},
-			Gone: func() {
-				for _, server := range p.servers {
-					server.Close()
-				}
-				p.servers = make(map[int]*http.Server)
-			},
-			Heal: func() {
-				p.set(p.good, 1, 2)
-				for _, port := range []int{1, 2} {
-					if p.servers[port] == nil {
-						p.start(port)
-					}
-				}
-			},
-			Partial: func() string { p.set(http.NotFound, 2); return "http://localhost:2/metrics" },
-			Garble:  func() { p.set(answer("grpc_server_started_total NaN\n"), 1, 2) },
-			Close: func() {
-				for _, server := range p.servers {
-					server.Close()
-				}
-			},
-		}
-	})
 }

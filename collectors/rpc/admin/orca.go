@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -17,6 +18,9 @@ const (
 	cpuUtilization         = protowire.Number(1)
 	applicationUtilization = protowire.Number(9)
 )
+
+// ErrBadReport is the error of a report that cannot be decoded.
+var ErrBadReport = errors.New("cannot understand the report of ORCA")
 
 // Utilization asks the server how busy it is: what its application says, else its share of CPU, 0 and above (1 is all that
 // it has; more is possible); and whether it says so. Reports come every 30 s at most, but the first one of a stream
@@ -66,12 +70,12 @@ func utilization(report []byte) (float64, bool, error) {
 	for len(report) > 0 {
 		field, kind, n := protowire.ConsumeTag(report)
 		if n < 0 {
-			return 0, false, fmt.Errorf("cannot read the report of ORCA: %w", protowire.ParseError(n))
+			return 0, false, fmt.Errorf("%w: %w", ErrBadReport, protowire.ParseError(n))
 		}
 		report = report[n:]
 		n = protowire.ConsumeFieldValue(field, kind, report)
 		if n < 0 {
-			return 0, false, fmt.Errorf("cannot read the report of ORCA: %w", protowire.ParseError(n))
+			return 0, false, fmt.Errorf("%w: %w", ErrBadReport, protowire.ParseError(n))
 		}
 		if kind == protowire.Fixed64Type {
 			bits, _ := protowire.ConsumeFixed64(report)
