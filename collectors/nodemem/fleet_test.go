@@ -275,6 +275,37 @@ func TestConformanceOfPages(t *testing.T) {
 	}
 }
 
+// TestConformanceOfKubelets has the kubelets found in a cluster, and asks for all that can be told there.
+func TestConformanceOfKubelets(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	certified.Close()
+	collectortest.Run(t, func(t *testing.T) *collectortest.Peer {
+		start := time.Now()
+		server := kubelettest.NewAPIServer(
+			[]corev1.Node{clusterNode("n1", 1, map[string]string{"size": "big"}), clusterNode("n2", 2, nil)},
+			[]corev1.Pod{checkoutPod(0, "n1", start.Add(-time.Hour)), checkoutPod(1, "n2", start.Add(-time.Hour))})
+		kubelets := []string{"localhost:1", "localhost:2"}
+		f := newFleet(t, map[string]http.Handler{kubelets[0]: open(growing(start)), kubelets[1]: open(growing(start)), "localhost:9": server}, certified.TLS)
+		s := f.source(Config{
+			Source: Kubelet, Pools: []Pool{{Alias: "big", Selector: "size=big"}}, Workloads: []Workload{{Namespace: "shop", Name: "checkout"}},
+			TLS: &secure.TLS{InsecureSkipVerify: true},
+		}, &rest.Config{Host: "http://localhost:9", Dial: f.dial})
+		return &collectortest.Peer{
+			Source: s, Interval: 15 * time.Second, Settle: 7, MayBeZero: []string{coverageRatio},
+			Hang: func() {
+				f.answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, append(kubelets, "localhost:9")...)
+			},
+			Gone:    f.stop,
+			Heal:    func() { f.answer(nil, append(kubelets, "localhost:9")...); f.start() },
+			Partial: func() string { f.answer(http.NotFound, kubelets[1]); return "node n2" },
+			Garble: func() {
+				f.answer(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>\n")) }, kubelets...)
+			},
+			Close: f.stop,
+		}
+	})
+}
+
 func clusterNode(name string, port int32, labels map[string]string) corev1.Node {
 	return corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
