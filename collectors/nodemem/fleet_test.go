@@ -362,7 +362,11 @@ func TestWorkloads(t *testing.T) {
 		}, &rest.Config{Host: "http://localhost:9", Dial: f.dial})
 		defer func() { _ = s.Close(); f.stop() }()
 		got := f.collect(s, "Deployment shop/chekcout")
-		compare(t, only(got, "workload_"), map[string]float64{
+		compare(t, only(got, "workload_memory_pod_info"), map[string]float64{
+			`workload_memory_pod_info{kind="Deployment",namespace="shop",node="n1",pod="checkout-5d9f8c7b6d-00000",source="kubelet",workload="checkout"}`: 1,
+			`workload_memory_pod_info{kind="Deployment",namespace="shop",node="n2",pod="checkout-5d9f8c7b6d-00001",source="kubelet",workload="checkout"}`: 1,
+		})
+		compare(t, only(got, "workload_memory_feasible", "workload_memory_e"), map[string]float64{
 			// n1: 15 GiB less 2 asked for is room for 6 of 2 GiB; cpu for 7; pods have used 3 of 15 GiB, the node 6 of 16 less the
 			// reserve of 100 MiB, which leaves 9.9 GiB: 4 of the 2 GiB that the pods ask for, as none has been up for 5 minutes. n2:
 			// 16 - 12 - .1 = 3.9 GiB: 1. Two are there.
@@ -381,7 +385,7 @@ func TestWorkloads(t *testing.T) {
 		if math.Abs(seconds-headroom/mib) > 0.01*seconds {
 			t.Errorf("%v s until it is gone, want %v", seconds, headroom/mib)
 		}
-		compare(t, only(got, "workload_"), map[string]float64{
+		compare(t, only(got, "workload_memory_feasible", "workload_memory_e"), map[string]float64{
 			// Now it is known that a pod uses 3 GiB: n1 has room for (9.9 - .3)/3 = 3, n2 for 1.
 			`workload_memory_feasible_replicas_upper_bound{kind="Deployment",namespace="shop",source="kubelet",workload="checkout"}`: 2 + 3 + 1,
 			`workload_memory_expected_bytes{kind="Deployment",namespace="shop",source="kubelet",workload="checkout"}`:                3 * gib,

@@ -17,6 +17,9 @@ const (
 	feasibleReplicas   = "workload_memory_feasible_replicas_upper_bound"
 	workloadExhaustion = "workload_memory_exhaustion_seconds"
 	workloadExpected   = "workload_memory_expected_bytes"
+	// podInfo is 1 and tells by the labels pod and node where a pod runs, so that a query can give pods what is known of
+	// their nodes.
+	podInfo = "workload_memory_pod_info"
 )
 
 // errNoPod is the error of a workload of which nothing is known.
@@ -71,6 +74,7 @@ func (s *Source) tell(b *builder, w *workload, own []*room.Pod, spaces []room.Sp
 			continue
 		}
 		current++
+		b.add(podInfo, 1, series.Label{Name: "pod", Value: p.Name}, series.Label{Name: "node", Value: p.Node})
 		if n := s.nodes[p.Node]; n != nil && n.current(now) && !math.IsNaN(n.exhaustion) && !(n.exhaustion >= worst) {
 			worst = n.exhaustion
 		}

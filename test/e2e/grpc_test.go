@@ -13,7 +13,7 @@ import (
 )
 
 // TestPodsOfGRPCServers: pods of a real API server whose metrics pages are on this host, found by a selector with the rights that
-// Foresail has, and read for HPAs.
+// Foresail has, and read for HPAs; and a server that is in no cluster, named by its address.
 func TestPodsOfGRPCServers(t *testing.T) {
 	if !*enabled {
 		t.Skip("needs a control plane: run make e2e")
@@ -45,15 +45,19 @@ spec: {containers: [{name: c, image: none}]}
 	}
 	plane.mustKubectl(t, "", "create", "namespace", "shop")
 	create("cart-0", page(7))
+	outside := page(3)
 	startForesail(t, plane, fmt.Sprintf(`
 store: {path: %q}
 web: {listen: ""}
 metrics:
   - {name: cart_inflight, query: grpc_server_inflight, interval: 1s, pods: {}}
   - {name: cart_total, query: 'sum(grpc_server_workload_inflight{workload="cart"})', interval: 1s, external: {}}
+  - {name: pay_total, query: 'sum(grpc_server_workload_inflight{workload="pay"})', interval: 1s, external: {}}
 collectors:
-  grpc: [{name: cart, interval: 1s, pods: {namespaces: [shop], selector: app=cart}}]
-`, t.TempDir()), flags{})
+  grpc:
+    - {name: cart, interval: 1s, pods: {namespaces: [shop], selector: app=cart}}
+    - {name: pay, interval: 1s, targets: [{url: "http://127.0.0.1:%s/metrics"}]}
+`, t.TempDir(), outside), flags{})
 	const ofPods, total = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/cart_inflight", "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/cart_total"
 	says := func(path string, texts ...string) {
 		t.Helper()
@@ -69,6 +73,7 @@ collectors:
 	}
 	says(ofPods, `"name":"cart-0"`, `"value":"7"`)
 	says(total, `"value":"7"`)
+	says("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/pay_total", `"value":"3"`)
 	create("cart-1", page(5))
 	says(ofPods, `"name":"cart-1"`, `"value":"5"`, `"value":"7"`)
 	says(total, `"value":"12"`)
