@@ -133,7 +133,7 @@ func TestPods(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(got) > 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(10 * time.Second); (len(got) > 0 || err != nil) && time.Now().Before(deadline); {
 		got, err = collect(t, s)
 	}
 	if err != nil || len(got) > 0 || len(s.servers) > 0 || len(s.sets) > 0 {

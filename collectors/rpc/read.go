@@ -1,78 +1,46 @@
 package rpc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"net"
-	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/foresail/foresail/collectors"
+	"github.com/foresail/foresail/collectors/internal/fetch"
 	"github.com/foresail/foresail/collectors/internal/secure"
 	"github.com/foresail/foresail/collectors/rpc/admin"
 	"github.com/foresail/foresail/collectors/rpc/page"
 	"github.com/foresail/foresail/collectors/rpc/pods"
 )
 
-const (
-	// maxBody bounds a page, after decompression. Larger ones are a mistake or an attack.
-	maxBody = 16 << 20
-	// maxWait bounds the reading of one server, so that one that hangs does not hold up the others' samples.
-	maxWait = 5 * time.Second
-)
+// maxWait bounds the reading of one server, so that one that hangs does not hold up the others' samples.
+const maxWait = 5 * time.Second
 
-var (
-	// errTooLarge is the error of a page above maxBody.
-	errTooLarge = fmt.Errorf("%w: it is larger than %d MiB", page.ErrBad, maxBody>>20)
-	// errNoPage is the error of a pod without a port for its page.
-	errNoPage = errors.New("neither the config nor an annotation says which port its metrics are on")
-)
-
-// refused is the error of an answer that is no page.
-type refused struct {
-	code   int
-	status string
-}
-
-func (r *refused) Error() string { return "the server answered " + r.status }
+// errNoPage is the error of a pod without a port for its page.
+var errNoPage = errors.New("neither the config nor an annotation says which port its metrics are on")
 
 // reader reads servers. Its methods are safe for concurrent use.
 type reader struct {
-	config  *Config
-	wait    time.Duration
-	client  *http.Client
-	dial    secure.Dial // of gRPC ports
-	buffers sync.Pool
+	config *Config
+	wait   time.Duration
+	client *fetch.Client
+	dial   secure.Dial // of gRPC ports
 }
 
 func newReader(c *Config, dial secure.Dial) *reader {
 	wait := min(maxWait, c.Interval/2)
-	encrypted := c.TLS
-	if encrypted == nil {
-		encrypted = new(TLS)
-	}
 	return &reader{
 		config: c,
 		wait:   wait,
+		client: fetch.New(fetch.Options{Dial: dial, TLS: c.TLS, Wait: wait, Idle: 3 * c.Interval}),
 		dial:   c.TLS.Over(dial, wait, "h2"),
-		client: &http.Client{Transport: &http.Transport{
-			DialContext:    dial,
-			DialTLSContext: encrypted.Over(dial, wait),
-			// Pods are read directly, whatever proxy the environment names.
-			Proxy:               nil,
-			MaxIdleConnsPerHost: 1,
-			IdleConnTimeout:     3 * c.Interval,
-		}},
-		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 }
 
@@ -86,7 +54,7 @@ func (p *peer) close() error {
 	if p.conn == nil {
 		return nil
 	}
-	return p.conn.Close() //nolint:wrapcheck // says what it is
+	return p.conn.Close()
 }
 
 // reading is what was read of one server.
@@ -110,12 +78,12 @@ func wait(ctx context.Context, pause time.Duration, slots chan<- struct{}) error
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err() //nolint:wrapcheck // the caller says of what
+		return fmt.Errorf("not tried: %w", ctx.Err())
 	case <-timer.C:
 	}
 	select {
 	case <-ctx.Done():
-		return ctx.Err() //nolint:wrapcheck // the caller says of what
+		return fmt.Errorf("not tried, because others did not answer: %w", ctx.Err())
 	case slots <- struct{}{}:
 		return nil
 	}
@@ -146,7 +114,7 @@ func (r *reader) read(ctx context.Context, p *peer, s pods.Server) (reading, err
 	if errors.Is(err, admin.ErrNotServed) {
 		return read, nil // the calls are known all the same, and without ORCA there is just no such series
 	}
-	return read, err //nolint:wrapcheck // says what it is
+	return read, err
 }
 
 // connect makes the connection to the server's gRPC port where one is needed.
@@ -154,13 +122,9 @@ func (r *reader) connect(p *peer, s pods.Server) error {
 	if p.conn != nil || !r.config.asks() {
 		return nil
 	}
-	var token func() (string, error)
-	if file := r.config.BearerTokenFile; file != "" {
-		token = func() (string, error) { return secure.Secret(file) }
-	}
-	conn, err := admin.New(admin.Options{Address: s.Address, Dial: r.dial, Wait: r.wait, Token: token})
+	conn, err := admin.New(admin.Options{Address: s.Address, Dial: r.dial, Wait: r.wait, Token: r.token})
 	p.conn = conn
-	return err //nolint:wrapcheck // says what it is
+	return err
 }
 
 // calls asks channelz.
@@ -175,7 +139,7 @@ func (r *reader) calls(ctx context.Context, p *peer, s pods.Server) (page.Page, 
 			return page.Page{}, fmt.Errorf("cannot ask %q: %w", s.Address, err)
 		}
 	}
-	return p.conn.Calls(ctx, port) //nolint:wrapcheck // says what it is
+	return p.conn.Calls(ctx, port)
 }
 
 // fetch reads a metrics page.
@@ -183,40 +147,24 @@ func (r *reader) fetch(ctx context.Context, url string) (page.Page, error) {
 	if url == "" {
 		return page.Page{}, errNoPage
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	token, err := r.token()
 	if err != nil {
-		return page.Page{}, fmt.Errorf("cannot ask for the page: %w", err)
+		return page.Page{}, err
 	}
-	req.Header.Set("Accept", page.Accept)
-	if file := r.config.BearerTokenFile; file != "" {
-		token, err := secure.Secret(file)
-		if err != nil {
-			return page.Page{}, err //nolint:wrapcheck // says what it is
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
+	var read page.Page
+	err = r.client.Get(ctx, url, page.Accept, token, func(p fetch.Page) (err error) {
+		read, err = page.Parse(p.Body, p.Type, p.At)
+		return err
+	})
+	return read, err
+}
+
+// token returns the bearer token that each request carries; "" for none.
+func (r *reader) token() (string, error) {
+	if r.config.BearerTokenFile == "" {
+		return "", nil
 	}
-	resp, err := r.client.Do(req)
-	if err != nil {
-		return page.Page{}, err //nolint:wrapcheck // names the page
-	}
-	defer resp.Body.Close()
-	at := time.Now()
-	if resp.StatusCode != http.StatusOK {
-		return page.Page{}, &refused{code: resp.StatusCode, status: resp.Status}
-	}
-	body, ok := r.buffers.Get().(*bytes.Buffer)
-	if !ok {
-		body = new(bytes.Buffer)
-	}
-	defer r.buffers.Put(body)
-	body.Reset()
-	if _, err := body.ReadFrom(io.LimitReader(resp.Body, maxBody+1)); err != nil {
-		return page.Page{}, fmt.Errorf("cannot read the page: %w", err)
-	}
-	if body.Len() > maxBody {
-		return page.Page{}, errTooLarge
-	}
-	return page.Parse(body.Bytes(), resp.Header.Get("Content-Type"), at) //nolint:wrapcheck // says what it is
+	return secure.Secret(r.config.BearerTokenFile)
 }
 
 // missing names the server that could not be read.
@@ -230,19 +178,19 @@ func missing(s pods.Server, err error) error {
 
 // reasonOf returns why a server could not be read.
 func reasonOf(err error) collectors.Reason {
-	var answer *refused
-	var timeout interface{ Timeout() bool }
+	answer, overGRPC := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err)
 	switch {
-	case errors.As(err, &answer):
-		return reasonOfStatus(answer.code)
 	case errors.Is(err, page.ErrBad), errors.Is(err, admin.ErrBadReport):
 		return collectors.BadData
 	case errors.Is(err, page.ErrNoCalls), errors.Is(err, errNoPage), errors.Is(err, admin.ErrNotServed):
 		return collectors.NotFound
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return collectors.Timeout
+	case !overGRPC:
+		return fetch.Reason(err)
 	}
-	switch status.Code(err) {
+	switch answer.GRPCStatus().Code() {
 	case codes.DeadlineExceeded:
 		return collectors.Timeout
 	case codes.Unauthenticated, codes.PermissionDenied:
@@ -250,20 +198,6 @@ func reasonOf(err error) collectors.Reason {
 	case codes.Internal, codes.DataLoss: // what gRPC says of answers that cannot be decoded
 		return collectors.BadData
 	case codes.OK, codes.Unavailable, codes.Unknown:
-		return collectors.Unreachable
-	default:
-		return collectors.Other
-	}
-}
-
-// reasonOfStatus returns the reason of an answer without a page.
-func reasonOfStatus(code int) collectors.Reason {
-	switch {
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return collectors.Denied
-	case code == http.StatusNotFound, code == http.StatusGone:
-		return collectors.NotFound
-	case code >= http.StatusInternalServerError:
 		return collectors.Unreachable
 	default:
 		return collectors.Other

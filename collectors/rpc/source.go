@@ -101,7 +101,7 @@ func (s *Source) Close() error {
 	for _, one := range s.servers {
 		errs = append(errs, one.close())
 	}
-	s.reader.client.CloseIdleConnections()
+	s.reader.client.Close()
 	return errors.Join(errs...)
 }
 

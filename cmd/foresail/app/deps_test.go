@@ -86,6 +86,7 @@ var importRules = map[string][]string{
 	"adapter/apiserver":         {"adapter"},
 	"collectors":                {"forecast/series"},
 	"collectors/internal":       {"forecast/series"},
+	"collectors/internal/fetch": {"collectors", "collectors/internal"},
 	"collectors/collectortest":  {"collectors", "forecast/series"},
 	"collectors/kafka":          {"collectors", "collectors/internal", "collectors/kafka/brokers", "collectors/kafka/connect", "collectors/kafka/exporter", "collectors/kafka/lag", "forecast/series"},
 	"collectors/kafka/lag":      {"collectors/internal"},

@@ -3,19 +3,15 @@
 package scrape
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"net"
-	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/foresail/foresail/collectors"
+	"github.com/foresail/foresail/collectors/internal/fetch"
 	"github.com/foresail/foresail/collectors/internal/secure"
 )
 
@@ -25,20 +21,10 @@ const (
 	healthySlots, failingSlots = 80, 20
 	// each node adds this to the time over which the requests are spread, up to most of the interval.
 	each = 3 * time.Millisecond
-	// maxBody is how much of a page is read; one larger is an error.
-	maxBody = 16 << 20
 )
 
-// errTooLarge is the error of a page above 16 MiB.
-var errTooLarge = errors.New("the page is larger than 16 MiB")
-
-// StatusError is the error of an answer that is no page.
-type StatusError int
-
-// Error says which.
-func (s StatusError) Error() string {
-	return "HTTP status " + strconv.Itoa(int(s)) + " " + http.StatusText(int(s))
-}
+// accept is the format that kubelets and node_exporter are asked for.
+const accept = "text/plain;version=0.0.4"
 
 // Target is one page.
 type Target struct {
@@ -60,54 +46,39 @@ type Options struct {
 
 // Client gets pages. Its methods must not be called at once.
 type Client struct {
-	interval, wait time.Duration
-	tokenFile      string
-	client         *http.Client
-	healthy        chan struct{}
-	failing        chan struct{}
-	failed         map[string]bool // the URLs that failed in the last round
-	round          uint64
-	buffers        sync.Pool
+	interval  time.Duration
+	tokenFile string
+	client    *fetch.Client
+	healthy   chan struct{}
+	failing   chan struct{}
+	failed    map[string]bool // the URLs that failed in the last round
+	round     uint64
 }
 
 // New returns a client.
 func New(opts Options) *Client {
-	c := &Client{
-		interval: opts.Interval, wait: min(5*time.Second, opts.Interval/4), tokenFile: opts.TokenFile,
-		healthy: make(chan struct{}, healthySlots), failing: make(chan struct{}, failingSlots),
-	}
 	if opts.Dial == nil {
 		opts.Dial = (&net.Dialer{}).DialContext
 	}
-	if opts.TLS == nil {
-		opts.TLS = &secure.TLS{}
+	return &Client{
+		interval: opts.Interval, tokenFile: opts.TokenFile, healthy: make(chan struct{}, healthySlots), failing: make(chan struct{}, failingSlots),
+		client: fetch.New(fetch.Options{Dial: opts.Dial, TLS: opts.TLS, Wait: min(5*time.Second, opts.Interval/4), Idle: 4 * opts.Interval}),
 	}
-	c.client = &http.Client{
-		// HTTP/1.1 without proxies: nodes are near. Pages come compressed, because a TLS connection keeps a buffer of the size
-		// of the largest records that it has read: 30 KiB for each node otherwise.
-		Transport: &http.Transport{
-			DialContext: opts.Dial, DialTLSContext: opts.TLS.Over(opts.Dial, c.wait), MaxIdleConnsPerHost: 1, IdleConnTimeout: 4 * opts.Interval,
-		},
-		// A token must not follow where a page sends it.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return c
 }
 
 // Close closes the connections that are kept.
-func (c *Client) Close() { c.client.CloseIdleConnections() }
+func (c *Client) Close() { c.client.Close() }
 
 // Round gets every page once and has take read it, which is called from many goroutines and must not keep the body; at is
 // when the page was there. It returns what went wrong by the index of the target, nil where nothing did: an error of take
 // as it is, others as collectors.Missing. Without its token nothing is got, which is one error.
 func (c *Client) Round(ctx context.Context, targets []Target, take func(i int, body []byte, at time.Time) error) ([]error, error) {
-	authorization := ""
+	token := ""
 	if c.tokenFile != "" {
-		token, err := secure.Secret(c.tokenFile)
-		if err != nil {
+		var err error
+		if token, err = secure.Secret(c.tokenFile); err != nil {
 			return nil, &collectors.Missing{What: "the token for the nodes", Reason: collectors.Denied, Err: err}
 		}
-		authorization = "Bearer " + token
 	}
 	c.round++
 	spread := min(c.interval*6/10, time.Duration(len(targets))*each)
@@ -115,15 +86,17 @@ func (c *Client) Round(ctx context.Context, targets []Target, take func(i int, b
 	var all sync.WaitGroup
 	for i, t := range targets {
 		all.Go(func() {
-			body, at, err := c.slot(ctx, t, spread, authorization)
-			if body != nil {
-				defer c.buffers.Put(body)
-			}
+			var taken error
+			err := c.slot(ctx, t, spread, func() error {
+				return c.client.Get(ctx, t.URL, accept, token, func(p fetch.Page) error {
+					taken = take(i, p.Body, p.At)
+					return nil
+				})
+			})
 			if err != nil {
-				errs[i] = &collectors.Missing{What: "node " + t.Node + " (" + t.URL + ")", Reason: reason(err), Err: err}
-				return
+				taken = &collectors.Missing{What: "node " + t.Node + " (" + t.URL + ")", Reason: fetch.Reason(err), Err: err}
 			}
-			errs[i] = take(i, body.Bytes(), at)
+			errs[i] = taken
 		})
 	}
 	all.Wait()
@@ -139,7 +112,7 @@ func (c *Client) Round(ctx context.Context, targets []Target, take func(i int, b
 
 // slot waits for the target's time and for one of the slots, and gets the page. Nodes that failed change their time with
 // each round, so that each of many is tried before long.
-func (c *Client) slot(ctx context.Context, t Target, spread time.Duration, authorization string) (*bytes.Buffer, time.Time, error) {
+func (c *Client) slot(ctx context.Context, t Target, spread time.Duration, get func() error) error {
 	slots, round := c.healthy, uint64(0)
 	if c.failed[t.URL] {
 		slots, round = c.failing, c.round
@@ -149,15 +122,15 @@ func (c *Client) slot(ctx context.Context, t Target, spread time.Duration, autho
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return nil, time.Time{}, fmt.Errorf("not tried: %w", ctx.Err())
+		return fmt.Errorf("not tried: %w", ctx.Err())
 	}
 	select {
 	case slots <- struct{}{}:
 		defer func() { <-slots }()
 	case <-ctx.Done():
-		return nil, time.Time{}, fmt.Errorf("not tried, because others did not answer: %w", ctx.Err())
+		return fmt.Errorf("not tried, because others did not answer: %w", ctx.Err())
 	}
-	return c.get(ctx, t.URL, authorization)
+	return get()
 }
 
 func offset(node string, round uint64, spread time.Duration) time.Duration {
@@ -167,59 +140,4 @@ func offset(node string, round uint64, spread time.Duration) time.Duration {
 	h := fnv.New64a()
 	fmt.Fprint(h, round, "/", node) // a hash never fails
 	return time.Duration(h.Sum64() % uint64(spread))
-}
-
-// get gets one page into a buffer, which is nil with an error.
-func (c *Client) get(ctx context.Context, url, authorization string) (*bytes.Buffer, time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.wait)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	request.Header.Set("Accept", "text/plain;version=0.0.4")
-	if authorization != "" {
-		request.Header.Set("Authorization", authorization)
-	}
-	response, err := c.client.Do(request)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		_, _ = io.CopyN(io.Discard, response.Body, 4096) // so that the connection can be used again
-		return nil, time.Time{}, StatusError(response.StatusCode)
-	}
-	body, _ := c.buffers.Get().(*bytes.Buffer)
-	if body == nil {
-		body = new(bytes.Buffer)
-	}
-	body.Reset()
-	n, err := body.ReadFrom(io.LimitReader(response.Body, maxBody+1))
-	if err == nil && n > maxBody {
-		err = errTooLarge
-	}
-	if err != nil {
-		c.buffers.Put(body)
-		return nil, time.Time{}, err
-	}
-	return body, time.Now(), nil
-}
-
-// reason tells what kind of failure an error is.
-func reason(err error) collectors.Reason {
-	status, isStatus := errors.AsType[StatusError](err)
-	timeout, isNet := errors.AsType[net.Error](err)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), isNet && timeout.Timeout():
-		return collectors.Timeout
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return collectors.Denied
-	case status == http.StatusNotFound:
-		return collectors.NotFound
-	case errors.Is(err, errTooLarge), isStatus && status < http.StatusInternalServerError && status != http.StatusTooManyRequests:
-		return collectors.BadData
-	default:
-		return collectors.Unreachable
-	}
 }

@@ -196,7 +196,7 @@ func TestFailures(t *testing.T) {
 		{"broken", status(http.StatusInternalServerError), &secure.TLS{CAFile: ca}, token, []collectors.Reason{collectors.Unreachable}},
 		{"elsewhere", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://example.com", http.StatusFound)
-		}, &secure.TLS{CAFile: ca}, token, []collectors.Reason{collectors.BadData}},
+		}, &secure.TLS{CAFile: ca}, token, []collectors.Reason{collectors.Other}},
 		{"endless", func(w http.ResponseWriter, _ *http.Request) {
 			for range 17 << 4 {
 				if _, err := w.Write(make([]byte, 1<<16)); err != nil {

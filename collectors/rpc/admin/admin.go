@@ -35,7 +35,7 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Wait is the longest pause between two attempts to connect.
 	Wait time.Duration
-	// Token returns the bearer token that each request carries; nil means none.
+	// Token returns the bearer token that each request carries, "" for none; nil means none, too.
 	Token func() (string, error)
 }
 
@@ -95,8 +95,8 @@ func (c *Conn) with(ctx context.Context) (context.Context, error) {
 		return ctx, nil
 	}
 	token, err := c.token()
-	if err != nil {
-		return nil, err
+	if token == "" || err != nil {
+		return ctx, err
 	}
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token), nil
 }

@@ -47,21 +47,21 @@ func (c *Conn) Utilization(ctx context.Context) (float64, bool, error) {
 	return utilization(report)
 }
 
-// firstReport opens a stream and reads one message.
+// firstReport opens a stream and reads one message. Its errors are those of gRPC.
 func (c *Conn) firstReport(ctx context.Context) ([]byte, error) {
 	stream, err := c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, loadMethod, grpc.ForceCodec(bytesCodec{}))
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller looks at its status
+		return nil, err
 	}
 	request, report := []byte{}, []byte{}
 	if err := stream.SendMsg(&request); err != nil {
-		return nil, err //nolint:wrapcheck // the caller looks at its status
+		return nil, err
 	}
 	if err := stream.CloseSend(); err != nil {
-		return nil, err //nolint:wrapcheck // the caller looks at its status
+		return nil, err
 	}
 	err = stream.RecvMsg(&report)
-	return report, err //nolint:wrapcheck // the caller looks at its status
+	return report, err
 }
 
 // utilization reads a report. Numbers that are 0 are not sent: 0 and absent are the same.

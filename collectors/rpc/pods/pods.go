@@ -73,7 +73,7 @@ func New(o Options) (*Watch, error) {
 				choose(&options)
 				list, err := client.List(ctx, options)
 				w.answered(err)
-				return list, err //nolint:wrapcheck // the informer looks at its type
+				return list, err // as it is: the informer looks at its type
 			},
 			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 				choose(&options)
