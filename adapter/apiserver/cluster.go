@@ -73,7 +73,7 @@ func (f *Flags) ClientConfig() (*rest.Config, error) {
 		}
 	} else if config, err = rest.InClusterConfig(); errors.Is(err, rest.ErrNotInCluster) {
 		return nil, errors.New("cannot find the cluster: this is not a pod and there is no kubeconfig; " +
-			"name one with --kubeconfig FILE, or run foresail demo, which needs no cluster")
+			"name one with --kubeconfig FILE, or run foresail demo, or write standalone: true in the config file: both need none")
 	} else if err != nil {
 		return nil, fmt.Errorf("cannot use the pod's service account: %w", err)
 	}

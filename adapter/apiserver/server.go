@@ -64,7 +64,7 @@ type Server struct {
 }
 
 // URL is the server's address, as in https://127.0.0.1:6443. A server that listens on all addresses gives the one of
-// this machine's loopback.
+// this machine's loopback, and one that listens nowhere "".
 func (s *Server) URL() string { return s.url }
 
 // Run serves until ctx is done and the requests in flight are answered, or a few seconds have passed. It is called
@@ -98,6 +98,14 @@ func NewLocal(listener net.Listener, opts Options) (*Server, error) {
 		}
 		return serve(ctx, server, listener)
 	}}, nil
+}
+
+// NewNone stands for a server where nobody reads the metrics: it listens nowhere.
+func NewNone() *Server {
+	return &Server{relist: func() error { return nil }, run: func(ctx context.Context) error {
+		<-ctx.Done()
+		return nil
+	}}
 }
 
 // serve runs an HTTP server until ctx is done.

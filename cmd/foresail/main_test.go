@@ -42,6 +42,7 @@ func TestMistakesAreOneLineEach(t *testing.T) {
 	}
 	defer taken.Close()
 	good := write(t, "backends: [{name: main, prometheus: {url: \"http://127.0.0.1:1\"}}]\nweb: {listen: \"\"}\nmetrics: [{name: a, query: x, external: {}}]\n")
+	alone := write(t, "standalone: true\n")
 	for _, c := range []struct {
 		args   []string
 		status int
@@ -58,6 +59,7 @@ func TestMistakesAreOneLineEach(t *testing.T) {
 		{[]string{"serve", "--confg", "x"}, 2, []string{"unknown flag: --confg"}},
 		{[]string{"serve", "--config", good}, 1, []string{"there is no kubeconfig"}},
 		{[]string{"serve", "--config", good, "--lister-kubeconfig", "/does/not/exist"}, 1, []string{"/does/not/exist"}},
+		{[]string{"serve", "--config", alone, "--secure-port", "8443", "--kubeconfig", "x"}, 2, []string{"standalone: there is no cluster and no API server that --kubeconfig", "--secure-port"}},
 		{[]string{"demo", "--for", "-1s"}, 2, []string{"--for must not be negative"}},
 		{[]string{"demo", "--listen", taken.Addr().String()}, 1, []string{"choose another address with --listen"}},
 		{[]string{"demo", "--listen", "127.0.0.1:0", "--web", taken.Addr().String()}, 1, []string{"change web.listen"}},

@@ -34,11 +34,14 @@ type serveFlags struct {
 	web          webFlag
 	prometheus   prometheusFlags
 	cluster      *apiserver.Flags
+	ofCluster    *pflag.FlagSet // those of cluster
 }
 
 func (f *serveFlags) add(fs *pflag.FlagSet) {
 	f.cluster = apiserver.NewFlags()
-	f.cluster.AddFlags(fs)
+	f.ofCluster = pflag.NewFlagSet("cluster", pflag.ContinueOnError)
+	f.cluster.AddFlags(f.ofCluster)
+	fs.AddFlagSet(f.ofCluster)
 	f.prometheus.add(fs)
 	addLogFlags(fs, &f.verbosity)
 	fs.StringVar(&f.path, "config", "", "the config file; see foresail check")
@@ -85,6 +88,9 @@ func (f *serveFlags) load() (*config.File, error) {
 	if f.web.set {
 		file.Web = f.web.Web
 	}
+	if err := f.standAlone(file); err != nil {
+		return nil, err
+	}
 	c := &file.Collectors
 	rules := len(file.Custom) + len(file.External)
 	if file.Resource != nil {
@@ -97,6 +103,20 @@ func (f *serveFlags) load() (*config.File, error) {
 		return nil, fmt.Errorf("--metrics-max-age is %v, below --metrics-relist-interval (%v): metrics would come and go", f.maxAge, f.relist)
 	}
 	return file, nil
+}
+
+// standAlone refuses flags of the API server and of the cluster where the file says that there is none.
+func (f *serveFlags) standAlone(file *config.File) error {
+	if !file.Standalone {
+		return nil
+	}
+	var errs []error
+	f.ofCluster.VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed {
+			errs = append(errs, fmt.Errorf("%s: standalone: there is no cluster and no API server that --%s could be for: remove one of the two", f.path, flag.Name))
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // check says what is wrong with the flags themselves.
@@ -118,7 +138,7 @@ func serveCommand(logs logs) *cobra.Command {
 	var flags serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve --config FILE",
-		Short: "Serve metrics and forecasts as an aggregated Kubernetes API server",
+		Short: "Serve metrics and forecasts as an aggregated Kubernetes API server, or without a cluster (standalone)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.check(); err != nil {
@@ -137,10 +157,14 @@ func serveCommand(logs logs) *cobra.Command {
 			if flags.disableHTTP2 {
 				flags.cluster.SecureServing.DisableHTTP2Serving = true
 			}
-			a, err := app.New(app.Options{
-				Config: file, Logger: logger, Registry: newRegistry(), Cluster: flags.cluster,
+			options := app.Options{
+				Config: file, Logger: logger, Registry: newRegistry(),
 				RelistInterval: flags.relist, SeriesMaxAge: flags.maxAge, DiscoveryInterval: flags.discovery,
-			})
+			}
+			if !file.Standalone {
+				options.Cluster = flags.cluster
+			}
+			a, err := app.New(options)
 			if err != nil {
 				return err
 			}

@@ -34,7 +34,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registry takes the metrics of all parts and is what /metrics shows.
 	Registry *prometheus.Registry
-	// Cluster, if set, has the metrics API served in a cluster. Otherwise it is served on Listener, in plain HTTP.
+	// Cluster, if set, has the metrics API served in a cluster. Otherwise it is served on Listener, in plain HTTP, and not
+	// at all without one.
 	Cluster  *apiserver.Flags
 	Listener net.Listener
 	// RelistInterval is how often the metrics of rules and externalRules are searched for, and SeriesMaxAge how old the
@@ -145,10 +146,13 @@ func (a *App) wire(o Options) (err error) {
 		return err
 	}
 	serving := apiserver.Options{Provider: front{a}, Logger: o.Logger, Ready: a.Ready, Groups: groups}
-	if o.Cluster != nil {
+	switch {
+	case o.Cluster != nil:
 		a.api, err = apiserver.NewCluster(o.Cluster, serving)
-	} else {
+	case o.Listener != nil:
 		a.api, err = apiserver.NewLocal(o.Listener, serving)
+	default:
+		a.api = apiserver.NewNone()
 	}
 	if err == nil {
 		a.reloads.succeeded()
@@ -231,7 +235,7 @@ func (a *App) Ready() error {
 	return nil
 }
 
-// URL is the address of the metrics API.
+// URL is the address of the metrics API; "" where it is not served.
 func (a *App) URL() string { return a.api.URL() }
 
 // WebURL is the address of /metrics and of the embedded store's HTTP API; "" where none is configured.

@@ -30,11 +30,18 @@ func start(t *testing.T, text string) (*App, string) {
 // startStoppable is start of a program that may end before the test does.
 func startStoppable(t *testing.T, text string) (_ *App, url string, stop func()) {
 	t.Helper()
-	file, err := config.Parse("test.yaml", []byte(text))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	a, stop := startOn(t, text, listener)
+	return a, a.URL(), stop
+}
+
+// startOn is startStoppable of a program whose metrics API listens there, or nowhere.
+func startOn(t *testing.T, text string, listener net.Listener) (_ *App, stop func()) {
+	t.Helper()
+	file, err := config.Parse("test.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +64,7 @@ func startStoppable(t *testing.T, text string) (_ *App, url string, stop func())
 			t.Fatalf("not ready after 10 s: %v", a.Ready())
 		}
 	}
-	return a, a.URL(), stop
+	return a, stop
 }
 
 func get(t *testing.T, url string) (int, string) {

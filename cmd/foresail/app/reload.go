@@ -76,6 +76,9 @@ func (a *App) replace(file *config.File) error {
 	if file.UsesStore() && a.store == nil {
 		return errors.New("it uses the embedded store, which is not open: this needs a restart")
 	}
+	if file.Standalone != old.file.Standalone {
+		return errors.New("standalone has changed: this needs a restart")
+	}
 	var specs []tracker.Spec
 	for _, t := range targets(file.Rules, nil) {
 		specs = append(specs, t.Spec)

@@ -25,6 +25,9 @@ const StoreBackend = "store"
 
 // File is a whole config file.
 type File struct {
+	// Standalone has the program run without a Kubernetes cluster: it collects, forecasts, writes to other systems and has
+	// /metrics, and nobody reads a metrics API.
+	Standalone bool `yaml:"standalone"`
 	// Backends are the servers that metrics may be asked of. The first one is asked by metrics that name none; without
 	// any it is the embedded store, which metrics can always name as "store".
 	Backends []Backend           `yaml:"backends"`
@@ -167,6 +170,9 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	f.Snapshots.validate(below(report, "snapshots"))
 	f.Limits.Validate(below(report, "limits"))
 	f.enforce()
+	if f.Standalone {
+		f.standAlone(report)
+	}
 	f.readCalendars(dir, report)
 	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
 	adapter := &f.Config
