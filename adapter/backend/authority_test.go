@@ -83,6 +83,11 @@ func (a *authority) issueFiles(t *testing.T, caFile, certFile, keyFile string) {
 
 // serve starts a server that shows a certificate of the authority and asks clients for one.
 func (a *authority) serve(t *testing.T) *httptest.Server {
+	return a.serveTo(t, tls.RequireAndVerifyClientCert, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, success) }))
+}
+
+// serveTo is serve for clients who may have to show a certificate, or not.
+func (a *authority) serveTo(t *testing.T, clients tls.ClientAuthType, handler http.Handler) *httptest.Server {
 	t.Helper()
 	cert, key := a.issue(t)
 	pair, err := tls.X509KeyPair(cert, key)
@@ -91,8 +96,8 @@ func (a *authority) serve(t *testing.T) *httptest.Server {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, success) }))
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
+	s := httptest.NewUnstartedServer(handler)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: clients}
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // It would print the refused handshakes.
 	s.StartTLS()
 	t.Cleanup(s.Close)

@@ -4,6 +4,7 @@
 package backend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,7 @@ const (
 type Options struct {
 	// RemoteWrite are the servers that a store sends all its samples to, by Prometheus' remote write. Their URL has the path,
 	// such as /api/v1/write. They have been defaulted and validated.
-	RemoteWrite []Config
+	RemoteWrite []RemoteWrite
 	// Name is the backend's name in the config, in errors and in metrics.
 	Name string
 	// Logger may be nil, as may Metrics.
@@ -46,6 +47,10 @@ type Options struct {
 	// Transport, where set, carries a Prometheus' requests in place of what its config says of credentials, headers and
 	// TLS.
 	Transport http.RoundTripper
+
+	// batch is how long samples wait for more of them before they are sent to other servers, and flush how long a store that
+	// is closed waits for what has not been sent. Tests shorten them.
+	batch, flush time.Duration
 }
 
 func (o *Options) fill() {
@@ -56,6 +61,7 @@ func (o *Options) fill() {
 		o.Metrics = NewMetrics(nil)
 	}
 	o.Logger = o.Logger.With("backend", o.Name)
+	o.batch, o.flush = cmp.Or(o.batch, batchTime), cmp.Or(o.flush, flushTime)
 }
 
 // Metrics are Foresail's own metrics of all its backends. Make them once per process: backends come and go on reload.

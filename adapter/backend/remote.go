@@ -7,38 +7,56 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/storage/remote"
+
+	"github.com/foresail/foresail/adapter/backend/relabel"
 )
+
+// RemoteWrite is a server that what is stored is sent to. URL is the address that takes it.
+type RemoteWrite struct {
+	Config `yaml:",inline"`
+	// WriteRelabel is done to each series, in this order, before it is sent.
+	WriteRelabel []relabel.Rule `yaml:"writeRelabel"`
+}
+
+// Validate reports every field that cannot work and what to do about it. It reads no file.
+func (w *RemoteWrite) Validate(report func(field, problem string)) {
+	w.Config.Validate(report)
+	for i := range w.WriteRelabel {
+		w.WriteRelabel[i].Validate(func(field, problem string) { report(fmt.Sprintf("writeRelabel[%d].%s", i, field), problem) })
+	}
+}
 
 const (
 	// maxShards and shardCapacity bound what waits in memory for one receiver: 4 times 10,000 samples. What does not fit waits in
 	// the write-ahead log, which keeps about two to three hours.
 	maxShards     = 4
 	shardCapacity = 10_000
-	// flushTime is how long Close waits for what has not been sent.
+	// batchTime is below Prometheus' 5s, which are for many more series: who scales on what is sent waits, too, and what waits
+	// is lost where the program is killed.
+	batchTime = time.Second
 	flushTime = 5 * time.Second
 )
 
 // startWriting has all that is stored from now on sent to the receivers, in the order of the write-ahead log. A receiver that
 // is away is tried until it is back.
-func (s *Store) startWriting(receivers []Config, logger *slog.Logger, reg prometheus.Registerer) error {
-	if len(receivers) == 0 {
+func (s *Store) startWriting(o Options, logger *slog.Logger) error {
+	if len(o.RemoteWrite) == 0 {
 		return nil
 	}
 	all := config.Config{GlobalConfig: config.DefaultGlobalConfig}
-	for _, r := range receivers {
-		c, err := r.remoteWrite()
+	for _, r := range o.RemoteWrite {
+		c, err := r.config(o.batch)
 		if err != nil {
 			return err
 		}
 		all.RemoteWriteConfigs = append(all.RemoteWriteConfigs, c)
 	}
 	oldest := func() (int64, error) { return int64(model.Latest), nil }
-	s.remote = remote.NewStorage(logger, reg, oldest, filepath.Clean(s.path), flushTime, nil, false)
+	s.remote = remote.NewStorage(logger, s.inside, oldest, filepath.Clean(s.path), o.flush, nil, false)
 	if err := s.remote.ApplyConfig(&all); err != nil {
 		return fmt.Errorf("cannot set up remote write: %w", err)
 	}
@@ -46,33 +64,40 @@ func (s *Store) startWriting(receivers []Config, logger *slog.Logger, reg promet
 	return nil
 }
 
-// remoteWrite is the config as Prometheus' client has it.
-func (c *Config) remoteWrite() (*config.RemoteWriteConfig, error) {
-	u, err := url.Parse(c.URL)
+// config is what Prometheus' client calls it.
+func (w *RemoteWrite) config(batch time.Duration) (*config.RemoteWriteConfig, error) {
+	u, err := url.Parse(w.URL)
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up remote write: %w", err)
 	}
-	w := config.DefaultRemoteWriteConfig
-	w.URL = &promconfig.URL{URL: u}
-	w.RemoteTimeout = model.Duration(c.Timeout)
-	w.MetadataConfig.Send = false
-	w.QueueConfig.MaxShards, w.QueueConfig.Capacity = maxShards, shardCapacity
-	w.Headers = c.Headers
-	h := &w.HTTPClientConfig
+	c := config.DefaultRemoteWriteConfig
+	c.URL = &promconfig.URL{URL: u}
+	c.RemoteTimeout = model.Duration(w.Timeout)
+	c.MetadataConfig.Send = false
+	c.QueueConfig.MaxShards, c.QueueConfig.Capacity, c.QueueConfig.BatchSendDeadline = maxShards, shardCapacity, model.Duration(batch)
+	c.Headers = w.Headers
+	for _, r := range w.WriteRelabel {
+		rule, err := r.Config()
+		if err != nil {
+			return nil, fmt.Errorf("cannot set up remote write: %w", err)
+		}
+		c.WriteRelabelConfigs = append(c.WriteRelabelConfigs, rule)
+	}
+	h := &c.HTTPClientConfig
 	h.TLSConfig = promconfig.TLSConfig{
-		CAFile: c.TLS.CAFile, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile, ServerName: c.TLS.ServerName, InsecureSkipVerify: c.TLS.InsecureSkipVerify,
+		CAFile: w.TLS.CAFile, CertFile: w.TLS.CertFile, KeyFile: w.TLS.KeyFile, ServerName: w.TLS.ServerName, InsecureSkipVerify: w.TLS.InsecureSkipVerify,
 	}
-	if c.BearerTokenFile != "" {
-		h.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: c.BearerTokenFile}
+	if w.BearerTokenFile != "" {
+		h.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: w.BearerTokenFile}
 	}
-	if c.BasicAuth.Username != "" {
-		h.BasicAuth = &promconfig.BasicAuth{Username: c.BasicAuth.Username, PasswordFile: c.BasicAuth.PasswordFile}
+	if w.BasicAuth.Username != "" {
+		h.BasicAuth = &promconfig.BasicAuth{Username: w.BasicAuth.Username, PasswordFile: w.BasicAuth.PasswordFile}
 	}
-	if len(c.HeaderFiles) > 0 {
+	if len(w.HeaderFiles) > 0 {
 		h.HTTPHeaders = &promconfig.Headers{Headers: map[string]promconfig.Header{}}
-		for name, file := range c.HeaderFiles {
+		for name, file := range w.HeaderFiles {
 			h.HTTPHeaders.Headers[name] = promconfig.Header{Files: []string{file}}
 		}
 	}
-	return &w, nil
+	return &c, nil
 }

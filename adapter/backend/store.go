@@ -91,7 +91,7 @@ func OpenStore(c StoreConfig, o Options) (*Store, error) {
 		Parser:                   parser.NewParser(parser.Options{}),
 	})
 	s.handler = s.newHandler(c, logger)
-	if err := s.startWriting(o.RemoteWrite, logger, s.inside); err != nil {
+	if err := s.startWriting(o, logger); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.publish(); err != nil {

@@ -46,7 +46,7 @@ type File struct {
 	legacy.Config `yaml:",inline"`
 	Collectors    Collectors `yaml:"collectors"`
 	// RemoteWrite are the servers that the embedded store's samples are sent to, forecasts included.
-	RemoteWrite []backend.Config `yaml:"remoteWrite"`
+	RemoteWrite []backend.RemoteWrite `yaml:"remoteWrite"`
 	// CloudWatch is nil where nothing is written to Amazon CloudWatch.
 	CloudWatch *cloudwatch.Config `yaml:"cloudWatch"`
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/backend/relabel"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
@@ -100,6 +101,7 @@ var bad = map[string][]string{
 	"backend_name_twice":          {`:4: backends[1].name: "main" is the name of backends[0] too: rename one of them`},
 	"backend_url_missing":         {`:2: backends[0].prometheus.url: missing: give the server's address, such as http://prometheus.monitoring.svc:9090`},
 	"store_retention":             {`:1: store.retention: 1m0s is below 1h: forecasts need days of history, 35d by default`},
+	"remote_write_relabel":        {`:4: remoteWrite[0].writeRelabel[0].action: relabel configuration for replace action requires 'target_label' value`},
 	"remote_write_password":       {`:2: remoteWrite[0].url: a password does not belong in the address: use basicAuth`},
 	"cloudwatch": {
 		`:2: cloudWatch.namespace: names that begin with AWS/ are those of AWS' own services: choose another one`,
@@ -284,16 +286,19 @@ func TestLoadGoodFile(t *testing.T) {
 		Snapshots: Snapshots{Path: "/var/lib/foresail/learnt", Interval: 5 * time.Minute},
 		Store:     backend.StoreConfig{Path: "/var/lib/foresail", Retention: 50 * day, Lookback: 2 * time.Minute},
 		Web:       Web{Listen: "127.0.0.1:9099"},
-		RemoteWrite: []backend.Config{
-			{
+		RemoteWrite: []backend.RemoteWrite{
+			{Config: backend.Config{
 				URL: "https://mimir.monitoring.svc/api/v1/push", Timeout: 5 * time.Second, Headers: map[string]string{"X-Scope-OrgID": "shop"},
 				HeaderFiles: map[string]string{"X-Token": "/etc/foresail/token"}, BearerTokenFile: "/var/run/secrets/token",
 				TLS: backend.TLS{CAFile: "/etc/foresail/ca.pem", CertFile: "/etc/foresail/cert.pem", KeyFile: "/etc/foresail/key.pem", ServerName: "mimir"},
-			},
-			{
+			}, WriteRelabel: []relabel.Rule{{
+				SourceLabels: []string{"__name__", "consumergroup"}, Separator: new("/"), Regex: new("kafka_.*/(.*)"), Modulus: 8, TargetLabel: "shard",
+				Replacement: new("$1"), Action: "hashmod",
+			}}},
+			{Config: backend.Config{
 				URL: "https://other.monitoring.svc/api/v1/write", Timeout: 10 * time.Second,
 				BasicAuth: backend.BasicAuth{Username: "foresail", PasswordFile: "/etc/foresail/password"}, TLS: backend.TLS{InsecureSkipVerify: true},
-			},
+			}},
 		},
 		CloudWatch: &cloudwatch.Config{
 			Region: "eu-central-1", Endpoint: "https://vpce-1.monitoring.eu-central-1.vpce.amazonaws.com", Namespace: "Pipestream/Kafka", Interval: 10 * time.Second,
