@@ -122,5 +122,5 @@ func (c *Config) shape() shape {
 	return s
 }
 
-// solving is the number of steps from one solution of a regression to the next: an hour of a day, and at least six steps.
-func (s shape) solving() int { return max(s.seasons[0]/12, 6) }
+// solving is the number of steps from one solution of a regression to the next: a sixth of a season, and at least six.
+func (s shape) solving() int { return max(s.seasons[0]/6, 6) }

@@ -145,6 +145,7 @@ func (t *target) learn(h *past.History, keep bool) {
 		missed, tau := share(came > said.bounds[l]), levels[mid+l]
 		t.shifts[l] = min(max(t.shifts[l]+conformal*(missed-(1-tau)), -drift), drift)
 	}
+	turn := (t.solving() - h.Steps()%t.solving()) % t.solving() // Of the levels, to be solved.
 	for i, scale := range scales {
 		e := scale.to(came) - scale.to(said.location)
 		t.sizes[i].learn(e, h.Local(h.Slot()), t.seasons[0], t.memory)
@@ -156,7 +157,7 @@ func (t *target) learn(h *past.History, keep bool) {
 		for l := range t.regressed {
 			q := &t.regressed[l][i]
 			q.Learn(x, &products, y)
-			if q.Samples() >= t.seasons[0] && (h.Steps()+l)%t.solving() == 0 {
+			if l == turn && q.Samples() >= t.seasons[0] {
 				prior := prior(l)
 				q.Solve(penalty, &prior)
 			}
@@ -218,6 +219,10 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 // apart returns how far above the location the models are on the mean, and how far below, on each scale.
 func (t *target) apart(location float64, paths [][]float64) (apart [len(scales)][2]float64) {
 	awake := 0.
+	var here [len(scales)]float64
+	for i, scale := range scales {
+		here[i] = scale.to(location)
+	}
 	for _, path := range paths {
 		v := t.of(path)
 		if math.IsNaN(v) {
@@ -225,7 +230,7 @@ func (t *target) apart(location float64, paths [][]float64) (apart [len(scales)]
 		}
 		awake++
 		for i, scale := range scales {
-			d := scale.to(v) - scale.to(location)
+			d := scale.to(v) - here[i]
 			apart[i][0] += max(d, 0)
 			apart[i][1] += max(-d, 0)
 		}

@@ -18,6 +18,7 @@ type Quantile struct {
 	memory float64
 	n      float64
 	weight float64
+	grown  float64 // As in Ridge.
 	a      Products
 	b      [Features]float32
 	c      [Features]float32
@@ -48,14 +49,14 @@ func (q *Quantile) Learn(x *[Features]float32, products *Products, y float64) {
 	rho := Forget(q.n, q.memory)
 	q.n++
 	q.weight = rho*q.weight + 1
+	fade, grown := grow(q.grown, rho)
+	if q.grown = grown; fade != 1 {
+		scale(q.a[:], fade)
+		scale(q.b[:], fade)
+	}
 	w := 1 / max(math.Abs(y-q.Predict(x)), level)
-	fade, push, pull := float32(rho), float32(w*y+2*q.tau-1), float32(w)
-	for k, v := range products {
-		q.a[k] = fade*q.a[k] + pull*v
-	}
-	for i, v := range x {
-		q.b[i] = fade*q.b[i] + push*v
-	}
+	add(q.a[:], float32(grown*w), products[:])
+	add(q.b[:], float32(grown*(w*y+2*q.tau-1)), x[:])
 }
 
 // Solve brings the coefficients up to date; the penalty for what they are away from the prior is in pseudo-observations.

@@ -12,6 +12,7 @@ type Ridge struct {
 	memory            float64
 	n                 float64   // Samples.
 	weight            float64   // Fading count of samples.
+	grown             float64   // What the next sample weighs in the sums: instead of them fading, it grows.
 	a                 []float64 // Lower triangle by rows.
 	b                 []float64 // targets times features.
 	coefficients      []float64 // Likewise.
@@ -33,6 +34,12 @@ func (r *Ridge) Learn(x []float32, weight float64, targets []float64) {
 	rho := Forget(r.n, r.memory)
 	r.n++
 	r.weight = rho*r.weight + 1
+	fade, grown := grow(r.grown, rho)
+	if r.grown = grown; fade != 1 {
+		scale(r.a, fade)
+		scale(r.b, fade)
+	}
+	weight *= grown
 	var wide [MaxFeatures]float64
 	all := wide[:len(x)]
 	for i, v := range x {
@@ -40,18 +47,11 @@ func (r *Ridge) Learn(x []float32, weight float64, targets []float64) {
 	}
 	k := 0
 	for i, v := range all {
-		update(r.a[k:k+i+1], rho, weight*v, all)
+		add(r.a[k:k+i+1], weight*v, all)
 		k += i + 1
 	}
 	for t, y := range targets {
-		update(r.b[t*r.features:(t+1)*r.features], rho, weight*y, all)
-	}
-}
-
-// update fades dst by rho and adds w times x, as far as dst goes.
-func update(dst []float64, rho, w float64, x []float64) {
-	for i, v := range x[:len(dst)] {
-		dst[i] = rho*dst[i] + w*v
+		add(r.b[t*r.features:(t+1)*r.features], weight*y, all)
 	}
 }
 
@@ -75,11 +75,16 @@ func (r *Ridge) Solve(penalty float64) {
 
 // Predict returns the forecast of one target; 0 before the first Solve.
 func (r *Ridge) Predict(x []float32, target int) float64 {
-	sum := 0.
-	for i, c := range r.coefficients[target*r.features : (target+1)*r.features] {
-		sum += c * float64(x[i])
+	even, odd := 0., 0. // Neither waits for the other.
+	coefficients := r.coefficients[target*r.features : (target+1)*r.features]
+	for ; len(coefficients) > 1; coefficients, x = coefficients[2:], x[2:] {
+		even += coefficients[0] * float64(x[0])
+		odd += coefficients[1] * float64(x[1])
 	}
-	return sum
+	if len(coefficients) > 0 {
+		even += coefficients[0] * float64(x[0])
+	}
+	return even + odd
 }
 
 // Samples returns the number of samples learnt.

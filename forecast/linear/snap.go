@@ -6,6 +6,7 @@ import "github.com/foresail/foresail/forecast/snapshot"
 func (r *Ridge) Snap(c *snapshot.Codec) {
 	c.Float(&r.n)
 	c.Float(&r.weight)
+	c.Float(&r.grown)
 	c.Floats(r.a)
 	c.Floats(r.b)
 	c.Floats(r.coefficients)
@@ -15,6 +16,7 @@ func (r *Ridge) Snap(c *snapshot.Codec) {
 func (q *Quantile) Snap(c *snapshot.Codec) {
 	c.Float(&q.n)
 	c.Float(&q.weight)
+	c.Float(&q.grown)
 	c.Singles(q.a[:])
 	c.Singles(q.b[:])
 	c.Singles(q.c[:])

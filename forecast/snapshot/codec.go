@@ -174,19 +174,26 @@ func (c *Codec) Small(v []uint8) {
 	c.raw(v)
 }
 
-// Words are numbers of two bytes.
-func Words[T ~uint16](c *Codec, v []T) {
+// Words are whole numbers of two or four bytes.
+func Words[T ~uint16 | ~uint32](c *Codec, v []T) {
 	if c.Length(len(v), len(v)) != len(v) {
 		c.Check(false)
 		return
 	}
+	size := 2
+	if ^T(0) > math.MaxUint16 {
+		size = 4
+	}
 	if !c.reading {
 		for _, x := range v {
-			c.data = binary.LittleEndian.AppendUint16(c.data, uint16(x))
+			c.data = binary.LittleEndian.AppendUint32(c.data, uint32(x))
+			c.data = c.data[:len(c.data)-4+size]
 		}
-	} else if b := c.take(2 * len(v)); b != nil {
+	} else if b := c.take(size * len(v)); b != nil {
 		for i := range v {
-			v[i] = T(binary.LittleEndian.Uint16(b[2*i:]))
+			var word [4]byte
+			copy(word[:], b[size*i:size*i+size])
+			v[i] = T(binary.LittleEndian.Uint32(word[:]))
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 // Options say what to fit. All fields are required but Depth.
 type Options struct {
 	Tau     float64 // Quantile in (0, 1); .5 is the median.
-	Trees   int
-	Leaves  int     // Most leaves of a tree, at most 127.
+	Trees   int     // At most MostTrees.
+	Leaves  int     // Most leaves of a tree, at most MostLeaves.
 	Depth   int     // Most splits on the way to a leaf; 0 is no limit.
 	Rate    float64 // Share of every tree's correction that is taken, in (0, 1].
 	MinLeaf int     // Least rows of a leaf.
@@ -22,17 +22,26 @@ type Options struct {
 // Fit fits a model of y, one target a row and none NaN. The same inputs give the same model.
 func (d *Data) Fit(y []float32, o Options) *Model {
 	f := newFitter(d, y[:d.rows], o)
-	m := &Model{base: quantile(slices.Clone(f.y), o.Tau)}
+	base := quantile(slices.Clone(f.y), o.Tau)
 	for i := range f.score {
-		f.score[i] = m.base
+		f.score[i] = base
 	}
-	for range o.Trees {
-		m.roots = append(m.roots, int32(len(m.nodes)))
-		m.nodes = append(m.nodes, f.tree()...)
+	grown := make([][]node, o.Trees)
+	for t := range grown {
+		grown[t] = f.tree()
 	}
-	m.nodes, m.roots = exactly(m.nodes), exactly(m.roots) // Kept for a day.
-	return m
+	return newModel(base, grown, o.Leaves, d.features)
 }
+
+// node is a split, or with leaf as its feature the value of a leaf.
+type node struct {
+	value   past.Half // A row whose feature is not larger goes left.
+	feature uint8
+	left    uint8 // The right child is the next one.
+}
+
+// leaf stands for a feature where there is none; so there are at most 255.
+const leaf = 255
 
 // histogram has, per drawn feature and bin, the number of rows in its upper half and the sum of their codes in the lower.
 type histogram []uint32
@@ -326,6 +335,3 @@ func pick(values []float32, rank int) float32 {
 }
 
 func middle(a, b, c float32) float32 { return max(min(a, b), min(max(a, b), c)) }
-
-// exactly returns a copy without room to grow.
-func exactly[T any](values []T) []T { return append(make([]T, 0, len(values)), values...) }

@@ -11,49 +11,34 @@ func (m *Model) Snap(c *snapshot.Codec, features int) {
 	base := []float32{m.base}
 	c.Singles(base)
 	m.base = base[0]
-	nodes, roots := c.Length(len(m.nodes), most), c.Length(len(m.roots), most)
+	c.Count(&m.width)
+	splits, leaves := c.Length(len(m.ranks), most), c.Length(len(m.leaves), most)
 	if c.Reading() {
-		m.nodes, m.roots = make([]node, nodes), make([]int32, roots)
+		m.ends, m.leaves = make([]uint16, features), make([]past.Half, leaves)
+		m.ranks, m.trees, m.keeps = make([]uint16, splits), make([]uint8, splits), make([]uint32, splits)
 	}
-	values, places, starts := make([]past.Half, nodes), make([]uint8, 2*nodes), make([]float64, roots)
-	for i, n := range m.nodes {
-		values[i], places[2*i], places[2*i+1] = n.value, n.feature, n.left
-	}
-	for i, root := range m.roots {
-		starts[i] = float64(root)
-	}
-	snapshot.Words(c, values)
-	c.Small(places)
-	c.Floats(starts)
-	if !c.Reading() {
-		return
-	}
-	for i := range m.nodes {
-		m.nodes[i].value, m.nodes[i].feature, m.nodes[i].left = values[i], places[2*i], places[2*i+1]
-	}
-	for i, start := range starts {
-		if c.Check(start >= 0 && start < float64(nodes)) {
-			m.roots[i] = int32(start)
-		}
-	}
-	if !m.whole(c, features) {
+	snapshot.Words(c, m.ends)
+	snapshot.Words(c, m.ranks)
+	c.Small(m.trees)
+	snapshot.Words(c, m.keeps)
+	snapshot.Words(c, m.leaves)
+	if c.Reading() && !m.whole(c) {
 		*m = Model{}
 	}
 }
 
-// whole checks that every way through the trees ends in a leaf: children come after their parents and within the tree.
-func (m *Model) whole(c *snapshot.Codec, features int) bool {
-	for t, root := range m.roots {
-		end := len(m.nodes)
-		if t+1 < len(m.roots) {
-			end = int(m.roots[t+1])
-		}
-		c.Check(int(root) < end)
-		for i := int(root); i < end; i++ {
-			n := m.nodes[i]
-			at := i - int(root)
-			c.Check(n.feature == leaf || int(n.feature) < features && int(n.left) > at && int(root)+int(n.left)+1 < end)
-		}
+// whole checks that every row ends in a leaf.
+func (m *Model) whole(c *snapshot.Codec) bool {
+	if !c.Check(m.width > 0 && m.width <= MostLeaves && len(m.leaves)%m.width == 0 && len(m.leaves)/m.width <= MostTrees) {
+		return false
+	}
+	from := uint16(0)
+	for _, end := range m.ends {
+		c.Check(from <= end && int(end) <= len(m.ranks))
+		from = end
+	}
+	for i, keep := range m.keeps {
+		c.Check(int(m.trees[i]) < len(m.leaves)/m.width && keep>>(m.width-1)&1 == 1) // No row goes right of the last leaf.
 	}
 	return c.Check(true)
 }

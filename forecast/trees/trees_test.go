@@ -4,8 +4,11 @@ import (
 	_ "embed"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/foresail/foresail/forecast/past"
 )
 
 // loads returns rows of four features in 0 to 31 and targets that depend on them, with noise, from a linear congruential generator
@@ -325,5 +328,71 @@ func BenchmarkFit(b *testing.B) {
 				d.Fit(y, o)
 			}
 		})
+	}
+}
+
+// Rows go by ranks as they would by the numbers.
+func TestRank(t *testing.T) {
+	numbers := []float32{0, float32(math.Copysign(0, -1)), 1e-45, -1e-45, 1, -1, 1.00001, -1.00001, 3.4e38, -3.4e38, float32(math.Inf(1)), float32(math.Inf(-1))}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		v := float32(random.NormFloat64() * math.Exp(20*random.NormFloat64()))
+		numbers = append(numbers, v, float32(past.ToHalf(float64(v)).Value()))
+	}
+	for _, split := range numbers {
+		h := past.ToHalf(float64(split))
+		for _, v := range numbers {
+			if want := float64(v) > h.Value(); above(v) > rank(h) != want {
+				t.Fatalf("%v goes right at a split of %v: %v", v, h.Value(), !want)
+			}
+		}
+	}
+}
+
+// A row ends where it does on its way from root to leaf, one tree after the other.
+func TestPredictWalksTheTrees(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	const features = 5
+	for trial := range 200 {
+		width := 1 + random.IntN(MostLeaves)
+		grown := make([][]node, 1+random.IntN(20))
+		for g := range grown {
+			grown[g] = []node{{feature: leaf}}
+			for range random.IntN(width) { // Any leaf is split.
+				at := random.IntN(len(grown[g]))
+				for grown[g][at].feature != leaf {
+					at = random.IntN(len(grown[g]))
+				}
+				grown[g][at] = node{past.ToHalf(float64(random.IntN(9) - 4)), uint8(random.IntN(features)), uint8(len(grown[g]))}
+				grown[g] = append(grown[g], node{feature: leaf}, node{feature: leaf})
+			}
+			for i := range grown[g] {
+				if grown[g][i].feature == leaf {
+					grown[g][i].value = past.ToHalf(random.NormFloat64())
+				}
+			}
+		}
+		m := newModel(.5, grown, width, features)
+		for range 50 {
+			x := make([]float32, features)
+			for i := range x {
+				x[i] = float32(random.IntN(11)-5) + float32(random.IntN(2))*.25
+			}
+			want := .5
+			for _, nodes := range grown {
+				n := nodes[0]
+				for n.feature != leaf {
+					next := n.left
+					if float64(x[n.feature]) > n.value.Value() {
+						next++
+					}
+					n = nodes[next]
+				}
+				want += n.value.Value()
+			}
+			if got := m.Predict(x); got != want {
+				t.Fatalf("trial %d: %v of %v, want %v", trial, got, x, want)
+			}
+		}
 	}
 }
