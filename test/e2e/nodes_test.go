@@ -27,7 +27,7 @@ const (
 // memoryConfig has what docs/NODE_MEMORY.md shows, with the shortest times.
 const memoryConfig = `
 store: {path: %q}
-web: {listen: ""}
+web: {listen: "127.0.0.1:%d"}
 metrics:
   - {name: node_headroom, query: 'node_memory_headroom_bytes{source="kubelet"}', interval: 1s, object: {resource: nodes}}
   - {name: node_kept, query: 'node_memory_headroom_bytes{source="kubelet"}', interval: 1s, object: {resource: nodes}, namespaces: [platform]}
@@ -87,7 +87,8 @@ func TestNodeMemory(t *testing.T) {
 	checkout := strings.NewReplacer("nodeName: kwok-0", "nodeName: n1\n      nodeSelector: {pool: big}",
 		`image: "registry.invalid/none"`, `image: "registry.invalid/none", resources: {requests: {memory: 1Gi}}`).Replace(deployment("checkout", 2))
 	s.namespace(t, "memory", checkout+eager("checkout", 2, 4, pods("node_share", "500m")))
-	s.serving = startForesail(t, p, fmt.Sprintf(memoryConfig, t.TempDir(), ca, token), flags{})
+	web := freePort(t)
+	s.serving = startForesail(t, p, fmt.Sprintf(memoryConfig, t.TempDir(), web, ca, token), flags{})
 	s.clients(t)
 	s.sized(t, "memory", "checkout", 4)
 
@@ -133,6 +134,23 @@ func TestNodeMemory(t *testing.T) {
 	} {
 		if out, _, err := p.kubectl(t.Context(), "", "get", "--raw", "/apis/"+path); err != nil || !strings.Contains(out, want) {
 			t.Errorf("%s is %s, error %v; want %s", path, out, err, want)
+		}
+	}
+
+	page := fmt.Sprintf("http://127.0.0.1:%d/metrics", web)
+	for metric, want := range map[string]float64{
+		"foresail_node_memory_allocatable_bytes{": 15 * gib, "foresail_node_memory_working_set_bytes{": 12 * gib, "foresail_node_memory_headroom_bytes{": left1,
+	} {
+		if got := exposed(t, page, metric, `node="n1"`, `pool="big"`, `source="kubelet"`); got != want {
+			t.Errorf("%s of n1 is %v on /metrics, want %v", metric, got, want)
+		}
+	}
+	for metric, want := range map[string]float64{
+		"foresail_workload_memory_pod_info{":                      4, // one for each pod
+		"foresail_workload_memory_feasible_replicas_upper_bound{": 4 + 7 + 15, "foresail_workload_memory_expected_bytes{": 512 * mib,
+	} {
+		if got := exposed(t, page, metric, `kind="Deployment"`, `namespace="memory"`, `workload="checkout"`); got != want {
+			t.Errorf("%s is %v on /metrics, want %v", metric, got, want)
 		}
 	}
 
