@@ -21,11 +21,12 @@ type APIServer struct {
 	code     int
 	selector string
 	added    chan corev1.Pod
+	hangup   chan struct{} // closed to end the watches
 }
 
 // NewAPIServer returns a server of these objects.
 func NewAPIServer(nodes []corev1.Node, pods []corev1.Pod) *APIServer {
-	return &APIServer{nodes: nodes, pods: pods, metrics: http.NotFound, added: make(chan corev1.Pod)}
+	return &APIServer{nodes: nodes, pods: pods, metrics: http.NotFound, added: make(chan corev1.Pod), hangup: make(chan struct{})}
 }
 
 // Metrics sets what answers for metrics.k8s.io.
@@ -45,6 +46,14 @@ func (s *APIServer) Fail(code int) {
 // Add tells a watch of a pod, and waits for one.
 func (s *APIServer) Add(p corev1.Pod) { s.added <- p }
 
+// Hangup ends all watches.
+func (s *APIServer) Hangup() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.hangup)
+	s.hangup = make(chan struct{})
+}
+
 // PodSelector returns the field selector by which pods were asked for.
 func (s *APIServer) PodSelector() string {
 	s.mu.Lock()
@@ -56,7 +65,7 @@ func (s *APIServer) PodSelector() string {
 func (s *APIServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ofPods := strings.HasSuffix(r.URL.Path, "/pods")
 	s.mu.Lock()
-	code, metrics, nodes, pods := s.code, s.metrics, s.nodes, s.pods
+	code, metrics, nodes, pods, hangup := s.code, s.metrics, s.nodes, s.pods, s.hangup
 	if ofPods {
 		s.selector = r.URL.Query().Get("fieldSelector")
 	}
@@ -69,7 +78,7 @@ func (s *APIServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case query.Get("sendInitialEvents") != "":
 		refuse(w, http.StatusUnprocessableEntity, metav1.StatusReasonInvalid)
 	case query.Get("watch") != "":
-		s.watch(w, r, ofPods)
+		s.watch(w, r, ofPods, hangup)
 	case strings.HasPrefix(r.URL.Path, "/apis/metrics.k8s.io/"):
 		metrics(w, r)
 	case ofPods:
@@ -86,8 +95,8 @@ func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason) {
 	})
 }
 
-// watch tells of pods that are added until the client goes.
-func (s *APIServer) watch(w http.ResponseWriter, r *http.Request, ofPods bool) {
+// watch tells of pods that are added until the client goes or is hung up on.
+func (s *APIServer) watch(w http.ResponseWriter, r *http.Request, ofPods bool, hangup <-chan struct{}) {
 	added := s.added
 	if !ofPods {
 		added = nil
@@ -98,6 +107,8 @@ func (s *APIServer) watch(w http.ResponseWriter, r *http.Request, ofPods bool) {
 		case p := <-added:
 			p.TypeMeta = metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"}
 			_ = json.NewEncoder(w).Encode(map[string]any{"type": "ADDED", "object": p})
+		case <-hangup:
+			return
 		case <-r.Context().Done():
 			return
 		}

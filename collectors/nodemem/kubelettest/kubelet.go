@@ -80,8 +80,7 @@ func (k *Kubelet) Collect(out chan<- prometheus.Metric) {
 	out <- gauge("scrape_error", "[ALPHA] (Deprecated since 1.29.0) 1 if there was an error while getting container metrics, 0 otherwise", failed)
 	out <- gauge("resource_scrape_error", "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise", failed)
 	if s.WorkingSet > 0 {
-		cpu := prometheus.NewDesc("node_cpu_usage_seconds_total", "[STABLE] Cumulative cpu time consumed by the node in core-seconds", nil, nil)
-		out <- prometheus.NewMetricWithTimestamp(at, prometheus.MustNewConstMetric(cpu, prometheus.CounterValue, float64(at.Unix()%1e6)))
+		out <- spent(at, "node_cpu_usage_seconds_total", "[STABLE] Cumulative cpu time consumed by the node in core-seconds", nil)
 		out <- timed(at, "node_memory_working_set_bytes", "[STABLE] Current working set of the node in bytes", s.WorkingSet)
 		out <- timed(at, "node_swap_usage_bytes", "[ALPHA] Current swap usage of the node in bytes. Reported only on non-windows systems", 0)
 	}
@@ -91,13 +90,24 @@ func (k *Kubelet) Collect(out chan<- prometheus.Metric) {
 		labels := prometheus.Labels{"container": c.Name, "pod": c.Pod, "namespace": c.Namespace}
 		started := gauge("container_start_time_seconds", "[STABLE] Start time of the container since unix epoch in seconds", float64(c.Started.UnixNano())/1e9, labels)
 		out <- started
+		out <- spent(at, "container_cpu_usage_seconds_total", "[STABLE] Cumulative cpu time consumed by the container in core-seconds", labels)
 		out <- timed(at, "container_memory_working_set_bytes", "[STABLE] Current working set of the container in bytes", c.WorkingSet, labels)
+		out <- timed(at, "container_swap_limit_bytes", "[ALPHA] Current amount of the container swap limit in bytes. Reported only on non-windows systems", 0, labels)
 		out <- timed(at, "container_swap_usage_bytes", "[ALPHA] Current amount of the container swap usage in bytes. Reported only on non-windows systems", 0, labels)
 		pods[pod{c.Namespace, c.Pod}] += c.WorkingSet
 	}
 	for p, used := range pods {
-		out <- timed(at, "pod_memory_working_set_bytes", "[STABLE] Current working set of the pod in bytes", used, prometheus.Labels{"pod": p.name, "namespace": p.namespace})
+		labels := prometheus.Labels{"pod": p.name, "namespace": p.namespace}
+		out <- spent(at, "pod_cpu_usage_seconds_total", "[STABLE] Cumulative cpu time consumed by the pod in core-seconds", labels)
+		out <- timed(at, "pod_memory_working_set_bytes", "[STABLE] Current working set of the pod in bytes", used, labels)
+		out <- timed(at, "pod_swap_usage_bytes", "[ALPHA] Current amount of the pod swap usage in bytes. Reported only on non-windows systems", 0, labels)
 	}
+}
+
+// spent is the CPU time of something that uses a tenth of a core.
+func spent(at time.Time, name, help string, labels prometheus.Labels) prometheus.Metric {
+	desc := prometheus.NewDesc(name, help, nil, labels)
+	return prometheus.NewMetricWithTimestamp(at, prometheus.MustNewConstMetric(desc, prometheus.CounterValue, 0.1*float64(at.Unix()%1e6)))
 }
 
 func gauge(name, help string, value float64, labels ...prometheus.Labels) prometheus.Metric {

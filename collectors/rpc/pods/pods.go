@@ -133,8 +133,7 @@ func trim(object any) (any, error) {
 // Before the cluster has answered it is an error; after that what is known stays known while the cluster is away. A pod
 // of which it is not known where to ask is left out and named in the error.
 func (w *Watch) Servers() ([]Server, error) {
-	var servers []Server
-	var errs []error
+	var running []*corev1.Pod
 	for _, informer := range w.informers {
 		if !informer.HasSynced() {
 			w.mu.Lock()
@@ -146,18 +145,24 @@ func (w *Watch) Servers() ([]Server, error) {
 		}
 		for _, object := range informer.GetStore().List() {
 			pod, ok := object.(*corev1.Pod)
-			if !ok || pod.Status.PodIP == "" || pod.Status.Phase != corev1.PodRunning {
-				continue
+			if ok && pod.Status.PodIP != "" && pod.Status.Phase == corev1.PodRunning {
+				running = append(running, pod)
 			}
-			s, err := w.config.server(pod)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			servers = append(servers, s)
 		}
 	}
-	slices.SortFunc(servers, func(a, b Server) int { return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod)) })
+	slices.SortFunc(running, func(a, b *corev1.Pod) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	var servers []Server
+	var errs []error
+	for _, pod := range running {
+		s, err := w.config.server(pod)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		servers = append(servers, s)
+	}
 	return servers, errors.Join(errs...)
 }
 

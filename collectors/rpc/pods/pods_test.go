@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -46,30 +47,26 @@ func open(t *testing.T, c Config, client *fake.Clientset) *Watch {
 	return w
 }
 
-// eventually waits for what the watch says.
-func eventually(t *testing.T, w *Watch, want string) {
+// says compares what the watch says, once the cluster has told it all.
+func says(t *testing.T, w *Watch, want string) {
 	t.Helper()
-	var got string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		servers, err := w.Servers()
-		if errors.Is(err, ErrUnlisted) {
-			continue
-		}
-		var b strings.Builder
-		for _, s := range servers {
-			fmt.Fprintf(&b, "%s %s/%s %s %s ready=%v\n", s.Key, s.Namespace, s.Pod, s.URL, s.Address, s.Ready)
-		}
-		if err != nil {
-			fmt.Fprintln(&b, err)
-		}
-		if got = b.String(); got == want {
-			return
-		}
+	time.Sleep(time.Second) // informers pause between what they do
+	servers, err := w.Servers()
+	var got strings.Builder
+	for _, s := range servers {
+		fmt.Fprintf(&got, "%s %s/%s %s %s ready=%v\n", s.Key, s.Namespace, s.Pod, s.URL, s.Address, s.Ready)
 	}
-	t.Errorf("servers:\n%swant:\n%s", got, want)
+	if err != nil {
+		fmt.Fprintln(&got, err)
+	}
+	if got.String() != want {
+		t.Errorf("servers:\n%swant:\n%s", &got, want)
+	}
 }
 
-func TestServers(t *testing.T) {
+func TestServers(t *testing.T) { synctest.Test(t, testServers) }
+
+func testServers(t *testing.T) {
 	now := metav1.Now()
 	client := fake.NewClientset(
 		pod("shop", "a", "10.0.0.1", nil),
@@ -86,20 +83,22 @@ func TestServers(t *testing.T) {
 uid-c shop/c http://10.0.0.3:9090/metrics 10.0.0.3:50051 ready=false
 uid-h shop/h http://[fd00::8]:9090/m [fd00::8]:50051 ready=true
 `
-	eventually(t, w, "uid-a shop/a http://10.0.0.1:9090/metrics 10.0.0.1:50051 ready=true\n"+rest)
+	says(t, w, "uid-a shop/a http://10.0.0.1:9090/metrics 10.0.0.1:50051 ready=true\n"+rest)
 
 	// A pod of the same name and address is another one; one that is gone is gone.
 	if err := client.CoreV1().Pods("shop").Delete(t.Context(), "a", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, w, rest)
+	says(t, w, rest)
 	if _, err := client.CoreV1().Pods("shop").Create(t.Context(), pod("shop", "a", "10.0.0.1", func(p *corev1.Pod) { p.UID = "uid-new" }), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, w, "uid-new shop/a http://10.0.0.1:9090/metrics 10.0.0.1:50051 ready=true\n"+rest)
+	says(t, w, "uid-new shop/a http://10.0.0.1:9090/metrics 10.0.0.1:50051 ready=true\n"+rest)
 }
 
-func TestAnnotations(t *testing.T) {
+func TestAnnotations(t *testing.T) { synctest.Test(t, testAnnotations) }
+
+func testAnnotations(t *testing.T) {
 	annotated := func(port string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) { p.Annotations = map[string]string{portAnnotation: port} }
 	}
@@ -107,28 +106,25 @@ func TestAnnotations(t *testing.T) {
 		pod("x", "a", "10.0.0.1", annotated("8081")), pod("y", "b", "10.0.0.2", annotated("http")), pod("y", "c", "10.0.0.3", nil),
 	)
 	w := open(t, Config{Selector: "app", Scheme: "https"}, client)
-	eventually(t, w, `uid-a x/a https://10.0.0.1:8081/metrics  ready=true
+	says(t, w, `uid-a x/a https://10.0.0.1:8081/metrics  ready=true
 pod y/b: its annotation prometheus.io/port is "http", no port
 pod y/c: neither the config nor its annotation prometheus.io/port says which port its metrics are on
 `)
 }
 
-func TestClusterAway(t *testing.T) {
+func TestClusterAway(t *testing.T) { synctest.Test(t, testClusterAway) }
+
+func testClusterAway(t *testing.T) {
 	client := fake.NewClientset()
 	client.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewGenericServerResponse(http.StatusForbidden, "list", corev1.Resource("pods"), "", "no right", 0, true)
 	})
 	w := open(t, Config{Selector: "app"}, client)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		servers, err := w.Servers()
-		if !errors.Is(err, ErrUnlisted) || len(servers) > 0 {
-			t.Fatalf("%v, %v before the cluster has answered", servers, err)
-		}
-		if strings.Contains(err.Error(), "no right") {
-			return
-		}
+	time.Sleep(time.Second)
+	servers, err := w.Servers()
+	if !errors.Is(err, ErrUnlisted) || len(servers) > 0 || !strings.Contains(err.Error(), "no right") {
+		t.Errorf("%v, %v; want an error that says why the cluster did not answer", servers, err)
 	}
-	t.Error("the error does not say why the cluster did not answer")
 }
 
 func TestTrim(t *testing.T) {
