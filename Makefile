@@ -76,17 +76,11 @@ test-kafka: ## The Kafka collector against a real Apache Kafka broker on loopbac
 test-grpc: ## The gRPC collector against real grpc-go servers with each library that counts calls, channelz and ORCA; a module of its own.
 	cd test/grpc && go vet ./... && go test -count=1 ./...
 
-MOTO_ENV := .cache/moto
-
-$(MOTO_ENV)/installed: test/cloudwatch/requirements.txt
-	python3 -m venv $(MOTO_ENV)
-	$(MOTO_ENV)/bin/pip install --quiet --requirement $<
-	touch $@
-
 .PHONY: test-cloudwatch
-test-cloudwatch: $(MOTO_ENV)/installed ## Writing to CloudWatch against moto's server on loopback; needs Python 3.9 and PyPI.
-	@$(MOTO_ENV)/bin/moto_server -H 127.0.0.1 -p 15599 >.cache/moto.log 2>&1 & server=$$!; trap "kill $$server" EXIT; \
-	for i in $$(seq 100); do (exec 3<>/dev/tcp/127.0.0.1/15599) 2>/dev/null && break; sleep .2; done; \
+test-cloudwatch: ## Writing to CloudWatch against moto's server on loopback; needs Python 3.9 with venv, and PyPI.
+	@./test/cloudwatch/moto.sh .cache/moto || { status=$$?; [ $$status = 3 ] && exit 0; exit $$status; }; \
+	.cache/moto/bin/moto_server -H 127.0.0.1 -p 15599 >.cache/moto.log 2>&1 & server=$$!; trap "kill $$server" EXIT; \
+	until grep -q "Running on" .cache/moto.log; do kill -0 $$server || { cat .cache/moto.log; exit 1; }; sleep .2; done; \
 	go test -count=1 -run TestMoto -v ./export/cloudwatch -moto http://127.0.0.1:15599
 
 TRACES ?= bench/traces

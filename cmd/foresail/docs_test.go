@@ -20,21 +20,22 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// Every config that the README shows is one that works, as is the one in the manifest.
+// Every config that the README and the page on CloudWatch show is one that works, as is the one in the manifest.
 func TestDocumentedConfigsAreValid(t *testing.T) {
-	readme := read(t, "../../README.md")
-	found := 0
-	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readme, -1) {
-		if !strings.Contains(block[1], "query:") {
-			continue // an HPA
+	for _, page := range []string{"README.md", "docs/CLOUDWATCH.md"} {
+		found := 0
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(read(t, "../../"+page), -1) {
+			if !strings.Contains(block[1], "query:") {
+				continue // an HPA
+			}
+			found++
+			if _, err := config.Parse(page, []byte(unindent(block[1]))); err != nil {
+				t.Errorf("%v", err)
+			}
 		}
-		found++
-		if _, err := config.Parse("README.md", []byte(unindent(block[1]))); err != nil {
-			t.Errorf("%v", err)
+		if found == 0 {
+			t.Errorf("%s shows no config", page)
 		}
-	}
-	if found == 0 {
-		t.Error("the README shows no config")
 	}
 	for decoder := yaml.NewDecoder(strings.NewReader(read(t, "../../manifests/foresail.yaml"))); ; {
 		var object struct {

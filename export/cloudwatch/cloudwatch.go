@@ -15,6 +15,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/smithy-go/logging"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foresail/foresail/forecast/series"
@@ -44,12 +45,13 @@ type Exporter struct {
 	opts    Options
 	client  *cloudwatch.Client
 	metrics *metrics
-	failing bool
+	// failing are the reasons of what was not written last.
+	failing string
 }
 
 // New returns an exporter that is ready to Run. It asks nobody; credentials are looked for when they are needed.
 func New(ctx context.Context, opts Options) (*Exporter, error) {
-	settings := []func(*awsconfig.LoadOptions) error{awsconfig.WithRetryMaxAttempts(attempts)}
+	settings := []func(*awsconfig.LoadOptions) error{awsconfig.WithRetryMaxAttempts(attempts), awsconfig.WithLogger(libraryLogger(opts.Logger))}
 	if opts.Config.Region != "" {
 		settings = append(settings, awsconfig.WithRegion(opts.Config.Region))
 	}
@@ -76,77 +78,81 @@ func New(ctx context.Context, opts Options) (*Exporter, error) {
 	return e, nil
 }
 
-// Run writes at once and then at the interval, until ctx is done.
+// libraryLogger takes in what AWS' library says; its own errors are returned.
+func libraryLogger(logger *slog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
+		logger.Debug("AWS' library says: " + fmt.Sprintf(format, args...))
+	})
+}
+
+// Run writes at every full interval of the clock until ctx is done, so that each of CloudWatch's periods has one value,
+// whatever was restarted when.
 func (e *Exporter) Run(ctx context.Context) {
-	ticker := time.NewTicker(e.opts.Config.Interval)
-	defer ticker.Stop()
 	for {
-		bounded, cancel := context.WithTimeout(ctx, e.opts.Config.Interval)
-		err := e.write(bounded, time.Now())
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		e.tell(ctx, err)
+		now := time.Now()
+		next := time.NewTimer(now.Truncate(e.opts.Config.Interval).Add(e.opts.Config.Interval).Sub(now))
 		select {
 		case <-ctx.Done():
+			next.Stop()
 			return
-		case <-ticker.C:
+		case at := <-next.C:
+			bounded, cancel := context.WithTimeout(ctx, e.opts.Config.Interval)
+			failed := e.write(bounded, at)
+			cancel()
+			if ctx.Err() != nil {
+				return
+			}
+			e.tell(ctx, failed)
 		}
 	}
 }
 
-// tell logs that writing began to fail, or works again; what happens in between is for the metrics.
-func (e *Exporter) tell(ctx context.Context, err error) {
+// tell logs that writing began to fail, for which reasons, and that it works again; how often is for the metrics.
+func (e *Exporter) tell(ctx context.Context, failed problems) {
+	reasons := failed.reasons()
 	switch {
-	case err != nil && !e.failing:
-		e.opts.Logger.LogAttrs(ctx, slog.LevelError, "Writing to CloudWatch fails.", slog.Any("error", err))
-	case err == nil && e.failing:
+	case reasons != "" && reasons != e.failing:
+		e.opts.Logger.LogAttrs(ctx, slog.LevelError, "Writing to CloudWatch fails.", slog.Any("error", failed))
+	case reasons == "" && e.failing != "":
 		e.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "Writing to CloudWatch works again.")
 	}
-	e.failing = err != nil
+	e.failing = reasons
 }
 
-// write writes the values of one time. What could not be had or written is in the error; the rest has been written.
-func (e *Exporter) write(ctx context.Context, at time.Time) error {
+// write writes the values of one time. What could not be had or written is returned; the rest has been written.
+func (e *Exporter) write(ctx context.Context, at time.Time) (failed problems) {
+	defer func() {
+		for _, p := range failed {
+			e.metrics.failed.WithLabelValues(p.reason).Add(float64(p.values))
+		}
+	}()
 	var data []types.MetricDatum
-	var errs []error
 	for _, m := range e.opts.Config.Metrics {
-		found, err := e.ask(ctx, m, at)
-		data = append(data, found...)
-		errs = append(errs, err)
+		found, missing := e.ask(ctx, m, at)
+		data, failed = append(data, found...), append(failed, missing...)
 	}
 	for _, batch := range batches(data) {
 		_, err := e.client.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: &e.opts.Config.Namespace, MetricData: batch})
 		if err != nil {
-			e.metrics.failed.WithLabelValues(reasonOf(ctx, err)).Add(float64(len(batch)))
-			errs = append(errs, fmt.Errorf("cannot write %d values to CloudWatch: %w", len(batch), err))
+			failed = append(failed, problem{reasonOf(ctx, err), fmt.Errorf("cannot write %d values to CloudWatch: %w", len(batch), err), len(batch)})
 			continue
 		}
 		e.metrics.sent.Add(float64(len(batch)))
 		e.metrics.last.SetToCurrentTime()
 	}
-	return errors.Join(errs...)
+	return failed
 }
 
-// ask returns the values of one metric.
-func (e *Exporter) ask(ctx context.Context, m Metric, at time.Time) ([]types.MetricDatum, error) {
+// ask returns the values of one metric, and why some are missing.
+func (e *Exporter) ask(ctx context.Context, m Metric, at time.Time) ([]types.MetricDatum, problems) {
 	points, err := e.opts.Backends[m.Backend].Query(ctx, m.Query, at)
-	if err != nil {
-		e.metrics.failed.WithLabelValues("query").Inc()
-		return nil, fmt.Errorf("cannot ask for %s: %w", m.Name, err)
+	switch {
+	case err != nil:
+		return nil, problems{{"query", fmt.Errorf("cannot ask for %s: %w", m.Name, err), 1}}
+	case len(points) == 0:
+		return nil, problems{{"no_data", fmt.Errorf("cannot write %s: its query gives no series", m.Name), 1}}
 	}
-	if len(points) == 0 {
-		e.metrics.failed.WithLabelValues("no_data").Inc()
-		return nil, fmt.Errorf("cannot write %s: its query gives no series", m.Name)
-	}
-	data, problems := m.data(points, at, e.opts.Config.Interval < time.Minute)
-	var errs []error
-	for _, p := range problems {
-		e.metrics.failed.WithLabelValues(p.reason).Inc()
-		errs = append(errs, p)
-	}
-	return data, errors.Join(errs...)
+	return m.data(points, at, e.opts.Config.Interval < time.Minute)
 }
 
 // reasonOf sorts the errors of a request by what is to be done about them.

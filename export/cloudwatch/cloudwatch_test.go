@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -222,6 +223,80 @@ func TestUnknownIsNotWritten(t *testing.T) {
 	}
 }
 
+// answered has requests answered by a handler, without a network.
+type answered struct{ http.Handler }
+
+func (a answered) Do(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// changing is a backend whose answers change.
+type changing struct {
+	answers
+	mu *sync.Mutex
+}
+
+func (c changing) Query(ctx context.Context, query string, at time.Time) ([]series.Point, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answers.Query(ctx, query, at)
+}
+
+// Values are written at every full interval of the clock, and the log tells each new reason why they are not, once.
+func TestRun(t *testing.T) {
+	s, backend := newServer(t), answers{"lag": {point(5)}}
+	e, _ := newExporter(t, s.URL, changing{backend, &s.mu}, 10*time.Second, Metric{Name: "Lag", Query: "lag"})
+	var log bytes.Buffer
+	e.opts.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.String("at", a.Value.Time().UTC().Format(time.TimeOnly))
+		}
+		return a
+	}}))
+	synctest.Test(t, func(t *testing.T) { // It begins at midnight UTC.
+		e.client = cloudwatch.New(e.client.Options(), func(o *cloudwatch.Options) { o.HTTPClient, o.Retryer = answered{s.Config.Handler}, aws.NopRetryer{} })
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		after := func(d time.Duration, next func()) {
+			time.Sleep(d)
+			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			next()
+		}
+		midnight := time.Now().Unix()
+		after(7*time.Second, func() { go e.Run(ctx) })
+		after(25*time.Second, func() { delete(backend, "lag") }) // 00:00:32
+		for i, want := range []int64{10, 20, 30} {
+			if got := s.data(t); len(got) != 3 || !strings.HasSuffix(got[i], fmt.Sprintf(" at %v", float64(midnight+want))) {
+				t.Errorf("written: %q", got)
+			}
+		}
+		after(20*time.Second, func() { backend["lag"] = nil }) // 00:00:52
+		after(20*time.Second, func() {                         // 00:01:12
+			backend["lag"] = []series.Point{point(5)}
+			s.fail = func(int) (int, string) { return 403, "AccessDeniedException" }
+		})
+		after(20*time.Second, func() { s.fail = func(int) (int, string) { return 0, "" } }) // 00:01:32
+		after(20*time.Second, cancel)                                                       // 00:01:52
+	})
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	want := []string{
+		"at=00:00:40 level=ERROR|the backend is away", "at=00:01:00 level=ERROR|its query gives no series", "at=00:01:20 level=ERROR|AccessDenied",
+		`at=00:01:40 level=INFO msg="Writing to CloudWatch works again."|`,
+	}
+	if len(lines) != len(want) {
+		t.Fatalf("logged\n%s", &log)
+	}
+	for i, line := range lines {
+		if begin, part, _ := strings.Cut(want[i], "|"); !strings.HasPrefix(line, begin) || !strings.Contains(line, part) {
+			t.Errorf("logged %q, want %q", line, want[i])
+		}
+	}
+}
+
 // No request is beyond the service's 1,000 values and 1 MB, and none is empty.
 func TestBatches(t *testing.T) {
 	for _, c := range []struct {
@@ -300,32 +375,59 @@ func TestMistakesInTheConfig(t *testing.T) {
 	}
 }
 
-// TestMoto writes to the CloudWatch of moto and reads it back by the same SDK. It speaks the service's older protocol,
-// because moto does not know the newer one, which the tests above hold.
+// TestMoto has the CloudWatch of moto take what is written, and reads it back by the same SDK. Moto knows only the older of the
+// service's protocols, so the requests are decoded on the way, and passed on in that one.
 func TestMoto(t *testing.T) {
 	if *moto == "" {
 		t.Skip("no server: run make test-cloudwatch, which starts moto's")
 	}
 	points := make([]series.Point, 1500)
 	for i := range points {
-		points[i] = point(float64(i), "g", fmt.Sprint(i))
+		points[i] = point(float64(i)+.5, "g", fmt.Sprint(i))
 	}
-	e, _ := newExporter(t, *moto, answers{"lag": points}, 0,
-		Metric{Name: "ConsumerLag", Query: "lag", Unit: "Count", Labels: map[string]string{"g": "ConsumerGroup"}})
-	e.client = cloudwatch.New(e.client.Options(), func(o *cloudwatch.Options) { o.Protocol = awsquery.New(schemas.GraniteServiceVersion20100801) })
-	now := time.Now()
+	s := newServer(t)
+	e, _ := newExporter(t, s.URL, answers{"lag": points}, 0,
+		Metric{Name: "ConsumerLag", Query: "lag", Unit: "Count", Dimensions: map[string]string{"Stage": "prod"}, Labels: map[string]string{"g": "ConsumerGroup"}})
+	now := time.Now().Truncate(time.Millisecond)
 	if err := e.write(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
-	got, err := e.client.GetMetricStatistics(t.Context(), &cloudwatch.GetMetricStatisticsInput{
+	older := cloudwatch.New(e.client.Options(), func(o *cloudwatch.Options) {
+		o.Protocol, o.BaseEndpoint = awsquery.New(schemas.GraniteServiceVersion20100801), moto
+	})
+	for _, r := range s.requests {
+		if _, err := older.PutMetricData(t.Context(), decoded(r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := older.GetMetricStatistics(t.Context(), &cloudwatch.GetMetricStatisticsInput{
 		Namespace: aws.String("Pipestream/Kafka"), MetricName: aws.String("ConsumerLag"), Period: aws.Int32(60), Statistics: []types.Statistic{types.StatisticMaximum},
-		Dimensions: []types.Dimension{{Name: aws.String("ConsumerGroup"), Value: aws.String("1234")}},
+		Dimensions: []types.Dimension{{Name: aws.String("ConsumerGroup"), Value: aws.String("1234")}, {Name: aws.String("Stage"), Value: aws.String("prod")}},
 		StartTime:  aws.Time(now.Add(-time.Minute)), EndTime: aws.Time(now.Add(time.Minute)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Datapoints) != 1 || *got.Datapoints[0].Maximum != 1234 || got.Datapoints[0].Unit != types.StandardUnitCount {
+	if len(got.Datapoints) != 1 || *got.Datapoints[0].Maximum != 1234.5 || got.Datapoints[0].Unit != types.StandardUnitCount {
 		t.Errorf("CloudWatch has %+v", got.Datapoints)
 	}
+}
+
+// decoded is a request as the SDK has it.
+func decoded(request cbor.Map) *cloudwatch.PutMetricDataInput {
+	text := func(m cbor.Map, name string) *string { return aws.String(string(m[name].(cbor.String))) }
+	in := &cloudwatch.PutMetricDataInput{Namespace: text(request, "Namespace")}
+	for _, item := range request["MetricData"].(cbor.List) {
+		m := item.(cbor.Map)
+		seconds := float64(m["Timestamp"].(*cbor.Tag).Value.(cbor.Float64))
+		d := types.MetricDatum{
+			MetricName: text(m, "MetricName"), Unit: types.StandardUnit(*text(m, "Unit")), Value: aws.Float64(float64(m["Value"].(cbor.Float64))),
+			StorageResolution: aws.Int32(int32(m["StorageResolution"].(cbor.Uint))), Timestamp: aws.Time(time.UnixMilli(int64(seconds * 1000))),
+		}
+		for _, dimension := range m["Dimensions"].(cbor.List) {
+			d.Dimensions = append(d.Dimensions, types.Dimension{Name: text(dimension.(cbor.Map), "Name"), Value: text(dimension.(cbor.Map), "Value")})
+		}
+		in.MetricData = append(in.MetricData, d)
+	}
+	return in
 }

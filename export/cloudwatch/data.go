@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -26,15 +27,40 @@ const (
 // largest is the largest value that CloudWatch takes, 2^360.
 var largest = math.Ldexp(1, 360)
 
-// problem is why one series, or all of a metric's, are not written.
-type problem struct{ reason, text string }
+// problem is why values are not written.
+type problem struct {
+	reason string // as in foresail_cloudwatch_failed_total
+	err    error
+	values int // how many, as far as that is known; else 1
+}
 
-// Error says it.
-func (p problem) Error() string { return p.text }
+type problems []problem
+
+// Error says all of them, a line each.
+func (p problems) Error() string { return errors.Join(p.Unwrap()...).Error() }
+
+// Unwrap returns what each of them is.
+func (p problems) Unwrap() []error {
+	errs := make([]error, len(p))
+	for i := range p {
+		errs[i] = p[i].err
+	}
+	return errs
+}
+
+// reasons are all their reasons, each once, sorted.
+func (p problems) reasons() string {
+	var all []string
+	for i := range p {
+		all = append(all, p[i].reason)
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), ", ")
+}
 
 // data turns the points of the metric's query into what is sent. A value that is NaN, infinite or beyond what CloudWatch takes
 // is left out and told. Where two series would be one in CloudWatch none is sent: it would take their mean for the value.
-func (m *Metric) data(points []series.Point, at time.Time, fine bool) (data []types.MetricDatum, problems []problem) {
+func (m *Metric) data(points []series.Point, at time.Time, fine bool) (data []types.MetricDatum, missing problems) {
 	resolution := aws.Int32(60)
 	if fine {
 		resolution = aws.Int32(1)
@@ -45,28 +71,28 @@ func (m *Metric) data(points []series.Point, at time.Time, fine bool) (data []ty
 	}
 	seen := map[string]bool{}
 	for _, p := range points {
-		dimensions, id, bad := m.dimensions(p.Key)
+		dimensions, id, err := m.dimensions(p.Key)
 		switch {
-		case bad != nil:
-			problems = append(problems, *bad)
+		case err != nil:
+			missing = append(missing, problem{"dimension", err, 1})
 			continue
 		case seen[id]:
-			return nil, []problem{{"duplicate", fmt.Sprintf("cannot write %s: two series of its query have the same dimensions: add a label, or aggregate", m.Name)}}
+			return nil, problems{{"duplicate", fmt.Errorf("cannot write %s: two series of its query have the same dimensions: add a label, or aggregate", m.Name), 1}}
 		}
 		seen[id] = true
 		if math.IsNaN(p.Value) || math.Abs(p.Value) > largest {
-			problems = append(problems, problem{"value", fmt.Sprintf("cannot write %v as %s: it is not a number that CloudWatch takes", p.Value, m.Name)})
+			missing = append(missing, problem{"value", fmt.Errorf("cannot write %v as %s: it is not a number that CloudWatch takes", p.Value, m.Name), 1})
 			continue
 		}
 		data = append(data, types.MetricDatum{
 			MetricName: &m.Name, Dimensions: dimensions, Unit: unit, Value: aws.Float64(p.Value), Timestamp: &at, StorageResolution: resolution,
 		})
 	}
-	return data, problems
+	return data, missing
 }
 
 // dimensions are those of one series, sorted by their names, and all of them as one text.
-func (m *Metric) dimensions(key series.Key) ([]types.Dimension, string, *problem) {
+func (m *Metric) dimensions(key series.Key) ([]types.Dimension, string, error) {
 	all := maps.Clone(m.Dimensions)
 	if all == nil {
 		all = map[string]string{}
@@ -78,7 +104,7 @@ func (m *Metric) dimensions(key series.Key) ([]types.Dimension, string, *problem
 	for label, name := range m.Labels {
 		value := values[label]
 		if !printable(value, maxDimensionValue) {
-			return nil, "", &problem{"dimension", fmt.Sprintf("cannot write %s of %s: its label %s is missing, or %q is no value of a dimension", m.Name, key, label, value)}
+			return nil, "", fmt.Errorf("cannot write %s of %s: its label %s is missing, or %q is no value of a dimension", m.Name, key, label, value)
 		}
 		all[name] = value
 	}

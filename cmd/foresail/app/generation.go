@@ -39,6 +39,8 @@ type generation struct {
 	resources *resource.API
 	// exporter is nil where the config has no cloudWatch.
 	exporter *cloudwatch.Exporter
+	// silence ends what export began; nil before.
+	silence context.CancelFunc
 	// registry has the metrics of these parts; they are shown while the generation is the current one.
 	registry *prometheus.Registry
 	closers  []func() error
@@ -122,8 +124,10 @@ func (g *generation) exports(logger *slog.Logger) cloudwatch.Options {
 // export writes the generation's values to where the config says. Unlike the rest of it this begins when the generation
 // is the current one, or values would be written twice.
 func (g *generation) export() {
+	ctx, stop := context.WithCancel(g.ctx)
+	g.silence = stop
 	if g.exporter != nil {
-		g.parts.Go(func() { g.exporter.Run(g.ctx) })
+		g.parts.Go(func() { g.exporter.Run(ctx) })
 	}
 }
 

@@ -108,6 +108,7 @@ func (a *App) swap(old, g *generation, sources *sources) error {
 		return errors.Join(err, g.end())
 	}
 	a.current.Store(g)
+	old.silence()
 	g.export()
 	if last := a.sources.Load(); last != sources {
 		if err := last.end(); err != nil {
