@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go/logging"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -67,15 +68,12 @@ func New(ctx context.Context, opts Options) (*Exporter, error) {
 			return nil, fmt.Errorf("cannot write %s to CloudWatch: there is no backend %q", m.Name, m.Backend)
 		}
 	}
-	e := &Exporter{opts: opts, client: cloudwatch.NewFromConfig(loaded, func(o *cloudwatch.Options) {
+	client := cloudwatch.NewFromConfig(loaded, func(o *cloudwatch.Options) {
 		if opts.Config.Endpoint != "" {
 			o.BaseEndpoint = &opts.Config.Endpoint
 		}
-	})}
-	if e.metrics, err = newMetrics(opts.Registerer); err != nil {
-		return nil, err
-	}
-	return e, nil
+	})
+	return &Exporter{opts: opts, client: client, metrics: newMetrics(opts.Registerer)}, nil
 }
 
 // libraryLogger takes in what AWS' library says; its own errors are returned.
@@ -180,27 +178,22 @@ type metrics struct {
 	last   prometheus.Gauge
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	m := &metrics{
-		sent: prometheus.NewCounter(prometheus.CounterOpts{
+func newMetrics(reg prometheus.Registerer) *metrics {
+	auto := promauto.With(reg)
+	return &metrics{
+		sent: auto.NewCounter(prometheus.CounterOpts{
 			Name: "foresail_cloudwatch_sent_total",
 			Help: "Values that CloudWatch has taken.",
 		}),
-		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+		failed: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_cloudwatch_failed_total",
 			Help: "Values that were not written: queries that failed (query) or gave no series (no_data), values and dimensions that " +
 				"CloudWatch does not take (value, dimension), series that differ in no dimension (duplicate), and requests that were " +
 				"throttled, rejected, timeout or unreachable.",
 		}, []string{"reason"}),
-		last: prometheus.NewGauge(prometheus.GaugeOpts{
+		last: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "foresail_cloudwatch_last_success_timestamp_seconds",
 			Help: "Unix time at which CloudWatch last took values; 0 before.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.sent, m.failed, m.last} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("cannot register the metrics of CloudWatch: %w", err)
-		}
-	}
-	return m, nil
 }

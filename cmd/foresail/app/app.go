@@ -97,9 +97,7 @@ func New(o Options) (*App, error) {
 // wire is one straight page on purpose: each line uses what the lines above have made.
 func (a *App) wire(o Options) (err error) {
 	a.metrics = backend.NewMetrics(o.Registry)
-	if a.reloads, err = newReloads(o.Registry); err != nil {
-		return err
-	}
+	a.reloads = newReloads(o.Registry)
 	if err := a.openStore(o.Config); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast/tracker"
@@ -23,23 +24,18 @@ const (
 // reloads are the metrics of reloading.
 type reloads struct{ successful, at prometheus.Gauge }
 
-func newReloads(reg prometheus.Registerer) (*reloads, error) {
-	r := &reloads{
-		successful: prometheus.NewGauge(prometheus.GaugeOpts{
+func newReloads(reg prometheus.Registerer) *reloads {
+	auto := promauto.With(reg)
+	return &reloads{
+		successful: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "foresail_config_last_reload_successful",
 			Help: "Whether the newest config file is the one in use (1) or could not be used (0).",
 		}),
-		at: prometheus.NewGauge(prometheus.GaugeOpts{
+		at: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "foresail_config_last_reload_success_timestamp_seconds",
 			Help: "Unix time at which the config in use was taken.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{r.successful, r.at} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("cannot register the metrics of reloading: %w", err)
-		}
-	}
-	return r, nil
 }
 
 func (r *reloads) succeeded() {

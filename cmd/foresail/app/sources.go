@@ -79,11 +79,13 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 		add(collectors.Named{Kind: "kafka", Name: c.Name, Interval: c.Interval, Aliases: source.Aliases}, source)
 	}
 	for _, c := range c.GRPC {
-		cluster, err := a.pods(c)
-		if err != nil {
-			return nil, fmt.Errorf("cannot set up the gRPC collector %s: %w", c.Name, err)
+		options := rpc.Options{Config: c, Logger: a.logger}
+		if c.Pods != nil && client != nil {
+			if options.Cluster, err = kubernetes.NewForConfig(client); err != nil {
+				return nil, fmt.Errorf("cannot set up the gRPC collector %s: cannot make a client of the cluster: %w", c.Name, err)
+			}
 		}
-		source, err := rpc.New(rpc.Options{Config: c, Cluster: cluster, Logger: a.logger})
+		source, err := rpc.New(options)
 		if err != nil {
 			return nil, fmt.Errorf("cannot set up the gRPC collector %s: %w", c.Name, err)
 		}
@@ -106,20 +108,4 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 		return nil, fmt.Errorf("cannot set up the collectors: %w", err)
 	}
 	return s, nil
-}
-
-// pods returns what lists the pods of a set of gRPC servers; nil where none are to be listed, or there is no cluster.
-func (a *App) pods(c rpc.Config) (kubernetes.Interface, error) {
-	if c.Pods == nil || a.opts.Cluster == nil {
-		return nil, nil //nolint:nilnil // rpc.New tells the two apart
-	}
-	config, err := a.opts.Cluster.ClientConfig()
-	if err != nil {
-		return nil, err
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make a client of the cluster: %w", err)
-	}
-	return client, nil
 }
