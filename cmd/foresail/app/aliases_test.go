@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -39,12 +38,7 @@ collectors:
 		`kafka_brokers{cluster="b"} 1` + "\n",
 		`foresail_kafka_consumergroup_lag_sum{cluster="b",consumergroup="g:1",topic="orders"} 1` + "\n",
 	} {
-		for deadline := time.Now().Add(20 * time.Second); !strings.Contains("\n"+page, "\n"+line); time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("the page has no line %q:\n%s", line, page)
-			}
-			_, page = get(t, a.WebURL()+"/metrics")
-		}
+		page = waitForPage(t, a.WebURL()+"/metrics", "\n"+line)
 	}
 	problems, err := promlint.New(strings.NewReader(page)).Lint()
 	if err != nil || len(problems) > 0 {

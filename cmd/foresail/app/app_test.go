@@ -59,12 +59,39 @@ func startOn(t *testing.T, text string, listener net.Listener) (_ *App, stop fun
 		}
 	})
 	t.Cleanup(stop)
-	for deadline := time.Now().Add(10 * time.Second); a.Ready() != nil; time.Sleep(10 * time.Millisecond) {
+	waitFor(t, 10*time.Second, func() string {
+		if err := a.Ready(); err != nil {
+			return "not ready: " + err.Error()
+		}
+		return ""
+	})
+	return a, stop
+}
+
+// waitFor waits until what returns no more reason to, for what comes over real connections.
+func waitFor(t *testing.T, most time.Duration, what func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(most); ; time.Sleep(20 * time.Millisecond) {
+		missing := what()
+		if missing == "" {
+			return
+		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not ready after 10 s: %v", a.Ready())
+			t.Fatalf("after %v: %s", most, missing)
 		}
 	}
-	return a, stop
+}
+
+// waitForPage waits until a page has a text, and returns it.
+func waitForPage(t *testing.T, url, text string) (page string) {
+	t.Helper()
+	waitFor(t, 20*time.Second, func() string {
+		if _, page = get(t, url); !strings.Contains(page, text) {
+			return fmt.Sprintf("%q is not in %s", text, page)
+		}
+		return ""
+	})
+	return page
 }
 
 func get(t *testing.T, url string) (int, string) {

@@ -106,11 +106,12 @@ func TestForecastsOfRules(t *testing.T) {
 		state := list[0].State(time.Now())
 		return state.Trusted()
 	}
-	for deadline := time.Now().Add(60 * time.Second); !trusted(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not learnt: %v, %+v", a.Forecasts().Metrics(), a.Forecasts().List(metric))
+	waitFor(t, 60*time.Second, func() string {
+		if !trusted() {
+			return fmt.Sprintf("not learnt: %v, %+v", a.Forecasts().Metrics(), a.Forecasts().List(metric))
 		}
-	}
+		return ""
+	})
 	most := 0.0 // of the half hour ahead, by the load's own formula
 	for ahead := 0; ahead <= 1800; ahead += 60 {
 		most = max(most, 100+80*math.Sin(2*math.Pi*float64(time.Now().Unix()+int64(ahead))/86400))
@@ -163,14 +164,12 @@ func TestForecastsOfRules(t *testing.T) {
 		t.Errorf("a live value that is not known: %d %s", code, body)
 	}
 	down.Store(false)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if _, code, _ := read("http_requests_per_second_forecast"); code == http.StatusOK {
-			break
+	waitFor(t, 20*time.Second, func() string {
+		if _, code, body := read("http_requests_per_second_forecast"); code != http.StatusOK {
+			return "the metric does not come back: " + body
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("the metric does not come back")
-		}
-	}
+		return ""
+	})
 	if got := told(); math.Abs(got-most) > 5 {
 		t.Errorf("forecast after a reload %v, want %v", got, most)
 	}
@@ -198,18 +197,17 @@ func TestForecastsOfRulesOutliveARestart(t *testing.T) {
 		if n := len(a.Forecasts().Metrics()); n != 0 {
 			t.Errorf("%d metrics are forecast before the first read", n)
 		}
-		for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+		waitFor(t, within, func() string {
 			get(t, url+"/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/http_requests_per_second")
 			list := a.Forecasts().List(metric)
 			if len(list) == 1 && !list[0].Last.Time.IsZero() {
 				if state := list[0].State(time.Now()); state.Trusted() {
-					return stop
+					return ""
 				}
 			}
-			if time.Now().After(deadline) {
-				t.Fatalf("no forecast: %+v", list)
-			}
-		}
+			return fmt.Sprintf("no forecast: %+v", list)
+		})
+		return stop
 	}
 	run(60 * time.Second)()
 	first := asked.Swap(0)

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/prometheus/model/labels"
@@ -77,13 +76,7 @@ collectors: {nodeMemory: [{interval: 1s, proc: %q}]}
 	if !strings.Contains(page, `foresail_api_requests_total{code="200",group="external.metrics.k8s.io",verb="`) {
 		t.Errorf("requests of the API are not told of:\n%s", page)
 	}
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(page, `foresail_backend_queries_in_flight{backend="main"} 0`); {
-		if time.Now().After(deadline) {
-			t.Fatal("queries in flight are not told, or do not end")
-		}
-		time.Sleep(20 * time.Millisecond)
-		_, page = get(t, a.WebURL()+"/metrics")
-	}
+	waitForPage(t, a.WebURL()+"/metrics", `foresail_backend_queries_in_flight{backend="main"} 0`) // They are told, and end.
 }
 
 // openMetrics reads a page as a scraper does that prefers OpenMetrics, by Prometheus' own parser.

@@ -37,16 +37,13 @@ collectors:
 	const custom, external = "/apis/custom.metrics.k8s.io/v1beta2", "/apis/external.metrics.k8s.io/v1beta1"
 	f := func(path string, want int, says string) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		waitFor(t, 10*time.Second, func() string {
 			status, body := get(t, url+path)
-			if status == want && strings.Contains(body, says) {
-				return
+			if status != want || !strings.Contains(body, says) {
+				return fmt.Sprintf("%s: status %d, want %d with %s: %s", path, status, want, says, body)
 			}
-			if time.Now().After(deadline) {
-				t.Errorf("%s: status %d, want %d with %s: %s", path, status, want, says, body)
-				return
-			}
-		}
+			return ""
+		})
 	}
 	const used = `"614400"` // 1000 kB less 400 kB
 	f(custom+"/namespaces/shop/nodes/n1/used", http.StatusOK, used)

@@ -105,11 +105,13 @@ func TestReload(t *testing.T) {
 		t.Errorf("discovery tells of other metrics: %s", body)
 	}
 	// The series goes on where it was, observed by the new queries alone.
-	for deadline := time.Now().Add(10 * time.Second); !a.Forecasts().List("load")[0].Last.Time.After(after[0].Last.Time); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the forecast hears nothing any more")
+	waitFor(t, 10*time.Second, func() string {
+		if !a.Forecasts().List("load")[0].Last.Time.After(after[0].Last.Time) {
+			return "the forecast hears nothing any more"
 		}
-	}
+		return ""
+	})
+
 }
 
 // What was learnt of another query is not a forecast of this one.
@@ -143,15 +145,13 @@ collectors: {nodeMemory: [{interval: 1s, proc: %q}]}
 		t.Fatal(err)
 	}
 	// 1000 kB less 500 kB: 500 x 1024.
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	waitFor(t, 10*time.Second, func() string {
 		_, body := get(t, url+"/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/memory")
-		if strings.Contains(body, `"512k"`) || strings.Contains(body, `"512000"`) {
-			break
+		if !strings.Contains(body, `"512k"`) && !strings.Contains(body, `"512000"`) {
+			return "the new collector is not heard: " + body
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the new collector is not heard: %s", body)
-		}
-	}
+		return ""
+	})
 	if _, body := get(t, a.WebURL()+"/metrics"); !strings.Contains(body, "foresail_collector_up{") {
 		t.Error("/metrics does not tell of the collectors")
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Without a cluster and a listener all runs but the metrics API, on reloads too; whether there is one a reload cannot change.
@@ -23,26 +22,14 @@ collectors: {nodeMemory: [{interval: 1s, proc: %q}]}
 	if a.URL() != "" {
 		t.Errorf("the metrics API is at %s", a.URL())
 	}
-	shows := func(what string) {
-		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			_, page := get(t, a.WebURL()+"/metrics")
-			if strings.Contains(page, what) {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%q does not come to /metrics:\n%s", what, page)
-			}
-		}
-	}
-	shows("\nforesail_forecast_state{")
+	waitForPage(t, a.WebURL()+"/metrics", "\nforesail_forecast_state{")
 	if status, body := get(t, a.WebURL()+"/-/ready"); status != http.StatusOK {
 		t.Errorf("/-/ready answers %d %s", status, body)
 	}
 	if err := a.Reload(loads(t, strings.ReplaceAll(alone, "name: used", "name: taken"))); err != nil {
 		t.Fatal(err)
 	}
-	shows(`metric="taken"`)
+	waitForPage(t, a.WebURL()+"/metrics", `metric="taken"`)
 	err := a.Reload(loads(t, fmt.Sprintf(text, false, store, proc)))
 	if err == nil || !strings.Contains(err.Error(), "standalone has changed: this needs a restart") {
 		t.Errorf("a reload with a cluster: %v", err)
