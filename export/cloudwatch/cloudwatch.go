@@ -79,7 +79,7 @@ func New(ctx context.Context, opts Options) (*Exporter, error) {
 // libraryLogger takes in what AWS' library says; its own errors are returned.
 func libraryLogger(logger *slog.Logger) logging.Logger {
 	return logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
-		logger.Debug("AWS' library says: " + fmt.Sprintf(format, args...))
+		logger.Debug("AWS' library says something.", "text", fmt.Sprintf(format, args...))
 	})
 }
 
