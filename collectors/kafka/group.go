@@ -61,7 +61,7 @@ func newGroup(cluster string, config Group) *group {
 // The states that a group can be in. The last two are not exclusive: commits existed and are gone, and a commit that
 // its log has not reached.
 var stateNames = [...]string{
-	"stable", "empty", "preparing_rebalance", "completing_rebalance", "assigning", "reconciling", "dead", offsetsExpired, outOfRange,
+	"stable", "empty", "preparing_rebalance", "completing_rebalance", "assigning", "reconciling", offsetsExpired, outOfRange,
 }
 
 const offsetsExpired, outOfRange = "offsets_expired", "out_of_range"

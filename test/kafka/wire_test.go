@@ -7,9 +7,12 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 var record = flag.String("record", "", "file for the broker's answers to what the fake broker of the unit tests answers otherwise")
@@ -36,13 +39,20 @@ func (l *lab) wire(t *testing.T) {
 	shareGroup.GroupID = "nope"
 	share.Groups = append(share.Groups, shareGroup)
 
+	old := l.newClient(t, kgo.MaxVersions(kversion.V3_7_0()))
+
 	const notFound = 69 // GROUP_ID_NOT_FOUND
 	answers := make(map[string]wireAnswer)
 	for name, req := range map[string]kmsg.Request{
 		"commits of an unknown group": fetch, "a KIP-848 group described as a classic one": classic,
-		"a classic group described as a KIP-848 one": next, "offsets of an unknown share group": share,
+		"a KIP-848 group described as a classic one, version 5": classic, "a classic group described as a KIP-848 one": next,
+		"offsets of an unknown share group": share,
 	} {
-		resp, err := l.client.Request(t.Context(), req)
+		client, code := l.client, int16(notFound)
+		if strings.HasSuffix(name, "version 5") {
+			client, code = old, 0
+		}
+		resp, err := client.Request(t.Context(), req)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -53,8 +63,8 @@ func (l *lab) wire(t *testing.T) {
 				t.Errorf("%s: %+v, want nothing and no error", name, r.Groups)
 			}
 		case *kmsg.DescribeGroupsResponse:
-			if len(r.Groups) != 1 || r.Groups[0].ErrorCode != notFound || r.Groups[0].State != "Dead" {
-				t.Errorf("%s: %+v, want Dead and GROUP_ID_NOT_FOUND", name, r.Groups)
+			if len(r.Groups) != 1 || r.Groups[0].ErrorCode != code || r.Groups[0].State != "Dead" {
+				t.Errorf("%s: %+v, want Dead and the error %d", name, r.Groups, code)
 			}
 		case *kmsg.ConsumerGroupDescribeResponse:
 			if len(r.Groups) != 1 || r.Groups[0].ErrorCode != notFound {

@@ -121,7 +121,11 @@ func noteDescriptions(all map[string]Description, resp kmsg.Response) {
 		if _, asked := all[group]; !asked {
 			return
 		}
-		if err := kerr.ErrorForCode(code); err != nil {
+		err := kerr.ErrorForCode(code)
+		if err == nil && d.State == "Dead" {
+			err = kerr.GroupIDNotFound // Brokers before 4.0 say no more of a group that they do not know as one of this kind.
+		}
+		if err != nil {
 			d = Description{Err: err}
 		}
 		all[group] = d
