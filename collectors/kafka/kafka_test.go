@@ -335,7 +335,7 @@ func TestCommitBeyondTheEnd(t *testing.T) {
 		c.produce("orders", 100, 0, 1)
 		c.commit("g", "orders", 0, 500)
 		c.commit("g", "orders", 1, 70)
-		s := c.source(Group{Group: "g"})
+		s := c.source(Group{Group: "g"}, Group{Group: "g", Alias: "latest", NoCommit: Latest})
 		for range 2 { // for a moment after a change of leaders that can be so
 			got, err := collect(t, s)
 			noError(t, err)
@@ -345,6 +345,7 @@ func TestCommitBeyondTheEnd(t *testing.T) {
 		got, err := collect(t, s)
 		noError(t, err)
 		wantLag(t, got, "g", "orders", 100+30) // with auto.offset.reset=earliest it will read all of partition 0
+		wantLag(t, got, "latest", "orders", 30)
 		if got[stateOf("g", outOfRange)] != 1 {
 			t.Error("the state does not say so")
 		}
@@ -571,61 +572,6 @@ func TestRates(t *testing.T) {
 				}
 			}
 		}
-	})
-}
-
-// TestRequestBudget counts the requests of one minute in steady state, four cycles: in each one fetch of commits for each
-// coordinator, one of metadata, and one for the ends of the logs for each leader; in every second one the list of
-// groups of each broker and one description for each coordinator; the starts of the logs every 5 minutes, and in
-// between only those of partitions that are near to be read from the start.
-func TestRequestBudget(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		const brokers = 3
-		c := newCluster(t, brokers)
-		var groups []Group
-		for i := range 100 {
-			topic := fmt.Sprint("t", i%10)
-			if i < 10 {
-				c.createTopic(topic, 2*brokers)
-			}
-			group := fmt.Sprint("g", i)
-			for p := range int32(2 * brokers) {
-				c.commit(group, topic, p, 0)
-			}
-			groups = append(groups, Group{Group: group})
-		}
-		s := c.source(groups...)
-		for range 2 {
-			if _, err := collect(t, s); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(interval)
-		}
-		c.client.Close() // it would ask too
-		counts := make(map[string]int)
-		c.Control(func(r kmsg.Request) (kmsg.Response, error, bool) {
-			c.KeepControl()
-			counts[kmsg.Key(r.Key()).Name()]++
-			return nil, nil, false
-		})
-		want := func(name string, want map[string]int) {
-			t.Helper()
-			clear(counts)
-			for range 4 {
-				if _, err := collect(t, s); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(interval)
-			}
-			synctest.Wait()
-			if fmt.Sprint(counts) != fmt.Sprint(want) {
-				t.Errorf("%s: requests %v, want %v", name, counts, want)
-			}
-		}
-		// The client asks for the brokers' addresses, too, before it asks all of them.
-		want("caught up", map[string]int{
-			"OffsetFetch": 4 * brokers, "Metadata": 4 + 2, "ListOffsets": 4 * brokers, "ListGroups": 2 * brokers, "DescribeGroups": 2 * brokers,
-		})
 	})
 }
 
