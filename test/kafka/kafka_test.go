@@ -50,6 +50,7 @@ func TestRealBroker(t *testing.T) {
 		{"KIP-848 group", l.consumer},
 		{"share group", l.share},
 		{"unknown group", l.unknown},
+		{"rebalance", l.rebalancing},
 		{"messages by time", l.byTime},
 		{"transactions", l.transactions},
 		{"retention", l.retention},
@@ -297,12 +298,50 @@ func (l *lab) share(t *testing.T) {
 	}
 }
 
+// rebalancing: the first member of a group holds what it has while a second one joins. The broker waits for it, and what
+// there is to read is known meanwhile.
+func (l *lab) rebalancing(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		state string
+		opts  []kgo.Opt
+	}{
+		{"held", "preparing_rebalance", nil},
+		{"held-next", "reconciling", []kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.RangeBalancer())}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l.topic(t, tt.name, 2, 100)
+			first := l.consume(t, tt.name, tt.name, 100, append(tt.opts, kgo.BlockRebalanceOnPoll())...)
+			first.AllowRebalance()
+			first.PollRecords(t.Context(), 1) // and it does not allow one again
+			second := l.newClient(t, append(tt.opts, kgo.ConsumerGroup(tt.name), kgo.ConsumeTopics(tt.name), kgo.DisableAutoCommit())...)
+			go second.PollFetches(t.Context())
+			s := l.source(t, kafka.Config{Interval: 30 * time.Second}, kafka.Group{Group: tt.name}) // asks for the state each time
+			eventually(t, s, "consumergroup_state/"+tt.state, 1)
+			want(t, s, map[string]float64{"consumergroup_lag_sum": 100, "consumergroup_state/stable": 0})
+			first.AllowRebalance()
+			eventually(t, s, "consumergroup_state/stable", 1)
+			want(t, s, map[string]float64{"consumergroup_lag_sum": 100, "consumergroup_members": 2, "consumergroup_assigned_members": 2})
+		})
+	}
+}
+
 func (l *lab) unknown(t *testing.T) {
 	l.topic(t, "unknown", 1, 10)
 	wantNone(t, l.source(t, kafka.Config{}, kafka.Group{Group: "nope", Topics: []string{"unknown"}}), collectors.NotFound, "no such group")
 	want(t, l.source(t, kafka.Config{}, kafka.Group{Group: "nope", Topics: []string{"unknown"}, BootstrapMin: 50}), map[string]float64{
 		"consumergroup_lag_sum": 50, "consumergroup_group_lag_sum": 50,
 	})
+	// Those that are known are not touched by it, and each is named.
+	l.commit(t, "known", "unknown", 0, 4)
+	got, err := collect(t, l.source(t, kafka.Config{}, kafka.Group{Group: "nope"}, kafka.Group{Group: "known"}, kafka.Group{Group: "nope2"}))
+	if got["consumergroup_lag_sum"] != 6 || err == nil || !strings.Contains(err.Error(), "group nope:") || !strings.Contains(err.Error(), "group nope2:") {
+		t.Errorf("lag %v, error %v; want 6, and both groups that are not there", got["consumergroup_lag_sum"], err)
+	}
+	// There are members, and no commit yet.
+	live := l.newClient(t, kgo.ConsumerGroup("fresh"), kgo.ConsumeTopics("unknown"), kgo.DisableAutoCommit())
+	live.PollFetches(t.Context())
+	eventually(t, l.source(t, kafka.Config{}, kafka.Group{Group: "fresh", Topics: []string{"unknown"}}), "consumergroup_lag_sum", 10)
 }
 
 // byTime: ten messages a minute apart. The broker answers with the first that is not older.
@@ -482,6 +521,9 @@ func (l *lab) encrypted(t *testing.T) {
 	want(t, l.source(t, kafka.Config{Brokers: []string{l.tls}, TLS: &connect.TLS{CAFile: caFile}}, g), map[string]float64{"consumergroup_lag_sum": 60})
 	wantNone(t, l.source(t, kafka.Config{Brokers: []string{l.tls}, TLS: &connect.TLS{}}, g), collectors.Unreachable, "certificate")
 	wantNone(t, l.source(t, kafka.Config{Brokers: []string{l.mtls}, TLS: &connect.TLS{CAFile: caFile}}, g), collectors.Unreachable)
+	wantNone(t, l.source(t, kafka.Config{Brokers: []string{l.plain}, TLS: &connect.TLS{CAFile: caFile}}, g), collectors.Unreachable)
+	wantNone(t, l.source(t, kafka.Config{Brokers: []string{l.tls}}, g), collectors.Unreachable)
+	wantNone(t, l.source(t, kafka.Config{Brokers: []string{l.sasl}}, g), collectors.Unreachable)
 	dir := t.TempDir()
 	newAuthority(t).write(t, dir, "me", "") // signed by somebody whom the broker does not know
 	s := l.source(t, kafka.Config{Brokers: []string{l.mtls}, TLS: &connect.TLS{
@@ -507,6 +549,12 @@ func (l *lab) rights(t *testing.T) {
 	l.allow(t, kmsg.ACLResourceTypeTopic, "secret")
 	want(t, l.source(t, c, named), map[string]float64{"consumergroup_lag_sum": 60})
 	want(t, l.source(t, c, free), map[string]float64{"consumergroup_lag_sum": 60})
+	// A group that it may not see takes nothing from the others.
+	l.commit(t, "hidden", "secret", 0, 0)
+	got, err := collect(t, l.source(t, c, named, kafka.Group{Group: "hidden", Topics: []string{"secret"}}))
+	if got["consumergroup_lag_sum"] != 60 || err == nil || !strings.Contains(err.Error(), "group hidden: GROUP_AUTHORIZATION_FAILED") {
+		t.Errorf("lag %v, error %v; want 60 of the one, and that the other may not be seen", got["consumergroup_lag_sum"], err)
+	}
 }
 
 // beginExpiry commits for a group that nobody is in; a minute later its commits expire.
