@@ -2,13 +2,12 @@ package kafka
 
 import (
 	"fmt"
-	"net"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/foresail/foresail/collectors/internal/address"
 	"github.com/foresail/foresail/collectors/kafka/connect"
 	"github.com/foresail/foresail/collectors/kafka/exporter"
 )
@@ -118,7 +117,7 @@ func (c *Config) Validate(report func(field, problem string)) {
 		report("brokers", "name at least one broker as host:port")
 	}
 	for i, b := range c.Brokers {
-		if !isAddress(b) {
+		if !address.Valid(b) {
 			report(fmt.Sprintf("brokers[%d]", i), fmt.Sprintf("%q is not host:port", b))
 		}
 	}
@@ -194,13 +193,4 @@ func (g *Group) validateSigns(report func(field, problem string)) {
 			report(f.name, "must not be negative")
 		}
 	}
-}
-
-func isAddress(s string) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || host == "" {
-		return false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n > 0
 }

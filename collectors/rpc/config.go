@@ -2,11 +2,10 @@ package rpc
 
 import (
 	"fmt"
-	"net"
 	"net/url"
-	"strconv"
 	"time"
 
+	"github.com/foresail/foresail/collectors/internal/address"
 	"github.com/foresail/foresail/collectors/internal/secure"
 	"github.com/foresail/foresail/collectors/rpc/pods"
 )
@@ -128,7 +127,7 @@ func (c *Config) validateTargets(report func(field, problem string)) {
 		if u, err := url.Parse(t.URL); c.Channelz == nil && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 			report(field+".url", fmt.Sprintf("%q is not an address like http://host:port/metrics", t.URL))
 		}
-		if c.asks() && !isAddress(t.Address) {
+		if c.asks() && !address.Valid(t.Address) {
 			report(field+".address", fmt.Sprintf("%q is not host:port: channelz and ORCA are asked there", t.Address))
 		}
 		labels := Target{Pod: t.Pod, Namespace: t.Namespace}
@@ -138,13 +137,4 @@ func (c *Config) validateTargets(report func(field, problem string)) {
 		}
 		first[labels] = i
 	}
-}
-
-func isAddress(s string) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || host == "" {
-		return false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n > 0
 }

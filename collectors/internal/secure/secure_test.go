@@ -9,21 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-)
 
-func write(t *testing.T, dir, name string, data []byte) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+	"github.com/foresail/foresail/collectors/collectortest"
+)
 
 // TestOver dials a server whose certificate httptest has made for example.com.
 func TestOver(t *testing.T) {
@@ -31,7 +23,7 @@ func TestOver(t *testing.T) {
 	defer server.Close()
 	address := server.Listener.Addr().String()
 	dir := t.TempDir()
-	ca := write(t, dir, "ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	ca := collectortest.WriteFile(t, dir, "ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	dial := func(c *TLS) error {
 		conn, err := c.Over((&net.Dialer{}).DialContext, time.Minute)(t.Context(), "tcp", address)
 		if err != nil {
@@ -58,7 +50,7 @@ func TestOver(t *testing.T) {
 	}
 	for want, c := range map[string]*TLS{
 		"cannot read the CA: open":                 {CAFile: filepath.Join(dir, "none")},
-		"holds no PEM certificate":                 {CAFile: write(t, dir, "empty", nil)},
+		"holds no PEM certificate":                 {CAFile: collectortest.WriteFile(t, dir, "empty", nil)},
 		"cannot read the client certificate: open": {CertFile: filepath.Join(dir, "none"), KeyFile: ca},
 	} {
 		if err := dial(c); err == nil || !strings.Contains(err.Error(), want) {
@@ -66,7 +58,7 @@ func TestOver(t *testing.T) {
 		}
 	}
 	// The file is read each time.
-	write(t, dir, "ca.pem", nil)
+	collectortest.WriteFile(t, dir, "ca.pem", nil)
 	if err := dial(&TLS{CAFile: ca}); err == nil {
 		t.Error("the old file was kept")
 	}

@@ -1,6 +1,7 @@
 package brokers
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -50,7 +51,7 @@ func TestTopicOf(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	for _, bad := range [][]int32{{0, 2}, {0, 0}, {-1}, {1}} {
-		if got := topicOf(topic(bad...)); got.Err != ErrPartitions || len(got.Partitions) > 0 { //nolint:errorlint // it is the very one
+		if got := topicOf(topic(bad...)); !errors.Is(got.Err, ErrPartitions) || len(got.Partitions) > 0 {
 			t.Errorf("partitions %v: %+v, want ErrPartitions", bad, got)
 		}
 	}

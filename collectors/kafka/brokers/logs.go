@@ -94,7 +94,7 @@ func topicOf(t kmsg.MetadataResponseTopic) Topic {
 		partitions[i].Err = ErrNotAnswered
 	}
 	for _, p := range t.Partitions {
-		if p.Partition < 0 || int(p.Partition) >= len(partitions) || partitions[p.Partition].Err != ErrNotAnswered { //nolint:errorlint // it is the very one
+		if p.Partition < 0 || int(p.Partition) >= len(partitions) || !errors.Is(partitions[p.Partition].Err, ErrNotAnswered) {
 			return Topic{Err: ErrPartitions}
 		}
 		partitions[p.Partition] = Partition{Leader: p.Leader, Replicas: int32(len(p.Replicas)), InSync: int32(len(p.ISR)), Err: leaderError(p)}

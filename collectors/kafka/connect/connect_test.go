@@ -12,36 +12,29 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-func write(t *testing.T, dir, name string, data []byte) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+	"github.com/foresail/foresail/collectors/collectortest"
+)
 
 func TestBearer(t *testing.T) {
 	dir := t.TempDir()
-	file := write(t, dir, "token", []byte(" one\n"))
+	file := collectortest.WriteFile(t, dir, "token", []byte(" one\n"))
 	s := &SASL{Mechanism: OAuthBearer, TokenFile: file}
 	for _, want := range []string{"one", "two"} {
-		write(t, dir, "token", []byte(want))
+		collectortest.WriteFile(t, dir, "token", []byte(want))
 		auth, err := s.bearer()(t.Context())
 		if err != nil || auth.Token != want {
 			t.Errorf("token %q, %v; want %q", auth.Token, err, want)
 		}
 	}
-	write(t, dir, "token", nil)
+	collectortest.WriteFile(t, dir, "token", nil)
 	if _, err := s.bearer()(t.Context()); err == nil || !strings.Contains(err.Error(), "is empty") {
 		t.Errorf("an empty file: %v", err)
 	}
 }
 
 func TestBearerFromServer(t *testing.T) {
-	secret := write(t, t.TempDir(), "secret", []byte("s3cret"))
+	secret := collectortest.WriteFile(t, t.TempDir(), "secret", []byte("s3cret"))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, password, _ := r.BasicAuth()
 		w.Header().Set("Content-Type", "application/json")

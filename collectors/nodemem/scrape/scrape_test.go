@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/foresail/foresail/collectors"
+	"github.com/foresail/foresail/collectors/collectortest"
 	"github.com/foresail/foresail/collectors/internal/secure"
 )
 
@@ -160,11 +160,8 @@ func TestFailures(t *testing.T) {
 	defer server.Close()
 	dir := t.TempDir()
 	write := func(name string, data []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
+		t.Helper()
+		return collectortest.WriteFile(t, dir, name, data)
 	}
 	ca := write("ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	token := write("token", []byte("secret\n"))
