@@ -59,8 +59,32 @@ func turn(t *testing.T, s *Source) map[string]float64 {
 	return got
 }
 
-// The rows of the notes' table of corner cases, in its order; those that TestLagOnABroker, TestCommitBeyondTheEnd,
-// TestTopicDeletedAndMadeAnew, TestCoordinatorAndLeadersMove, TestOnePartitionFails and TestOneGroupFails have are left out.
+// The corner cases of consumer lag, and what holds each. Tests of test/kafka, on a real broker, are in brackets.
+//
+//	no commits yet: TestNoCommit, TestGroupsWithoutCommits (unknown group)
+//	commits existed and are gone: TestOffsetsExpire (offsets expire)
+//	group Empty: TestEmptyGroup, TestLagOfRealConsumers (classic group, KIP-848 group)
+//	Dead or unknown group: TestGroupsWithoutCommits, TestRecordedUnknownGroup, TestOldBroker (unknown group, wire answers)
+//	abandoned topic: TestAbandonedTopic
+//	rebalance: TestRebalance, TestStatesOfNewGroups, lag.TestFrozenWhileRebalancing (rebalance)
+//	rewind: TestRewind, lag.TestSegments
+//	commit beyond the end: TestCommitBeyondTheEnd, TestCommitsAreReadFirst, lag.TestAdmit (commit beyond the end)
+//	commit before the start: TestMessagesLost, TestLagOnABroker (retention)
+//	topic deleted, topic made anew: TestTopicDeletedAndMadeAnew, lag.TestSegments (topic made anew)
+//	transactions: TestTransactions, TestStableOffsetBeyondTheEnd, lag.TestResidue (transactions)
+//	compaction: TestCompactedTopic
+//	more pods than partitions: TestMorePodsThanPartitions
+//	stuck partition: TestStuckPartition, lag.TestStuck
+//	partition missing in the answer: TestMissingFromTheAnswer, TestOnePartitionFails, TestStartsFail
+//	leader or coordinator moves: TestCoordinatorAndLeadersMove, TestBrokerKilledForAMinute (broker killed, TestRealCluster)
+//	end goes back a little: lag.TestHeldBack
+//	no rights on a topic: TestNoRightsOnTopic (rights)
+//	no rights on a group: TestOneGroupFails (rights)
+//	KIP-848 group: TestLagOfRealConsumers, TestRecordedOtherKind (KIP-848 group)
+//	share group: TestGroupsWithoutCommits, TestShareGroupOfOldBroker, TestRecordedUnknownShareGroup, lag.TestShareGroup (share group)
+//	streams group: TestStreamsGroup
+//	a cluster with many other topics, a group without members: TestOnlyItsTopicsAreAsked
+//	a controller that is none: TestControllerIsNotNeeded
 
 func TestNoCommit(t *testing.T) {
 	for _, tt := range []struct {
@@ -401,7 +425,6 @@ func TestNoRightsOnTopic(t *testing.T) {
 	})
 }
 
-// TestOldBroker knows neither kinds of groups nor any newer request.
 func TestShareGroupOfOldBroker(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := stage(t, 2, Group{Group: "s", Topics: []string{"orders"}})
@@ -513,7 +536,7 @@ func TestOlderThan(t *testing.T) {
 	}
 }
 
-// TestCapacity: two consumers do 20/s each and have too little time for what comes in.
+// TestCapacityIsLearnt: two consumers do 20/s each and have too little time for what comes in.
 func TestCapacityIsLearnt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := stage(t, 2, Group{Group: "g", DrainWithin: time.Minute})

@@ -61,7 +61,7 @@ func TestLagOfRealConsumers(t *testing.T) {
 	}
 }
 
-// TestLag holds the lag to the truth in the cases of a log and a commit that look alike and are not.
+// TestLagOnABroker holds the lag to the truth in the cases of a log and a commit that look alike and are not.
 func TestLagOnABroker(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

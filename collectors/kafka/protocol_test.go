@@ -42,7 +42,7 @@ func TestOldBroker(t *testing.T) {
 	})
 }
 
-// TestUncommittedEndBehindCommittedOne: between two requests an end marker has come; what is read of the log is not more than
+// TestStableOffsetBeyondTheEnd: between two requests an end marker has come; what is read of the log is not more than
 // there is.
 func TestStableOffsetBeyondTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
