@@ -7,12 +7,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
 )
 
-// figure is one number and its bound.
+// figure is one number and its bound, or unbounded.
 type figure struct {
 	name    string
 	value   float64
@@ -20,9 +22,13 @@ type figure struct {
 	meaning string
 }
 
+const unbounded = math.MaxFloat64
+
 // benches are what can be measured, by name.
 func benches() map[string]func() ([]figure, error) {
-	return map[string]func() ([]figure, error){"grpc": benchGRPC, "kafka": benchKafka, "kafka-growth": benchGrowth, "nodes": benchNodes}
+	return map[string]func() ([]figure, error){
+		"grpc": benchGRPC, "kafka": benchKafka, "kafka-growth": benchGrowth, "kafka-outage": benchOutage, "nodes": benchNodes,
+	}
 }
 
 func main() {
@@ -45,32 +51,46 @@ func main() {
 	}
 }
 
-// run measures the named things, or all, and tells whether a figure was missed.
-func run(names []string) (missed bool, err error) {
-	known := benches()
-	if len(names) == 0 {
-		for name := range known {
-			names = append(names, name)
+// chosen returns the names of the benches that are asked for, sorted: all without a word, and kafka-growth by kafka, too.
+func chosen(asked []string) ([]string, error) {
+	all := slices.Sorted(maps.Keys(benches()))
+	if len(asked) == 0 {
+		return all, nil
+	}
+	var names []string
+	for _, word := range asked {
+		before := len(names)
+		for _, name := range all {
+			if name == word || strings.HasPrefix(name, word+"-") {
+				names = append(names, name)
+			}
 		}
-		slices.Sort(names)
+		if len(names) == before {
+			return nil, fmt.Errorf("there is no bench %q", word)
+		}
+	}
+	return names, nil
+}
+
+// run measures the named things, or all, and tells whether a figure was missed.
+func run(asked []string) (missed bool, err error) {
+	names, err := chosen(asked)
+	if err != nil {
+		return false, err
 	}
 	values := make(map[string]float64)
 	for _, name := range names {
-		bench, ok := known[name]
-		if !ok {
-			return false, fmt.Errorf("there is no bench %q", name)
-		}
-		figures, err := bench()
+		figures, err := benches()[name]()
 		if err != nil {
 			return false, fmt.Errorf("cannot measure %s: %w", name, err)
 		}
 		for _, f := range figures {
-			verdict := "ok"
-			if f.atMost > 0 && !(f.value <= f.atMost) {
-				verdict, missed = "MISSED", true
-			}
 			bound := ""
-			if f.atMost > 0 {
+			if f.atMost < unbounded {
+				verdict := "ok"
+				if !(f.value <= f.atMost) {
+					verdict, missed = "MISSED", true
+				}
 				bound = fmt.Sprintf("at most %g: %s", f.atMost, verdict)
 			}
 			fmt.Println(strings.TrimRight(fmt.Sprintf("%-36s %10.4g  %-22s %s", f.name, f.value, bound, f.meaning), " "))

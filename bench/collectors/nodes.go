@@ -79,11 +79,11 @@ func benchNodes() (_ []figure, err error) {
 	}
 	return []figure{
 		{"nodes_cores", most.Seconds() / nodesInterval.Seconds(), 0.5, "of the most expensive interval of 15 s, 5,000 kubelets with 30 pods each over TLS, none missed"},
-		{"nodes_cores_mean", (sum / nodesCycles).Seconds() / nodesInterval.Seconds(), 0, ""},
+		{"nodes_cores_mean", (sum / nodesCycles).Seconds() / nodesInterval.Seconds(), unbounded, ""},
 		{"nodes_cores_first", first.Seconds() / nodesInterval.Seconds(), 1, "while the connections are made"},
 		{"nodes_cycle_seconds", longest.Seconds(), nodesInterval.Seconds() * 0.9, "of the longest cycle"},
 		{"nodes_resident_megabytes", peakResident() / 1e6, 500, "at its peak"},
-		{"nodes_series", float64(points), 0, "in the last cycle"},
+		{"nodes_series", float64(points), unbounded, "in the last cycle"},
 	}, nil
 }
 
