@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -99,7 +100,13 @@ func serveKubelets() error {
 	start := time.Now()
 	kubelet := &kubelettest.Kubelet{Token: nodesToken, Read: func(now time.Time) kubelettest.Stats {
 		used := 8e9 + 1e6*now.Sub(start).Seconds()
-		return kubelettest.Stats{WorkingSet: used, Containers: kubelettest.Pods(nodesPods, 1e8, start)}
+		containers := kubelettest.Pods(nodesPods, 1e8, start)
+		random := rand.New(rand.NewPCG(1, 2)) // the same each time: a pod that starts is a step
+		for i := range containers {           // so that the page cannot be compressed more than one of a real node
+			containers[i].WorkingSet += 4096 * float64(random.IntN(10_000))
+			containers[i].Started = start.Add(-time.Duration(random.Int64N(int64(time.Hour))))
+		}
+		return kubelettest.Stats{WorkingSet: used, Containers: containers}
 	}}
 	var mu sync.Mutex
 	var at time.Time

@@ -21,6 +21,9 @@ import (
 // maxBody bounds a page, after decompression. Larger ones are a mistake or an attack.
 const maxBody = 16 << 20
 
+// buffer is the size of a connection's buffers in each direction, half of the default: a request with a token fits.
+const buffer = 2 << 10
+
 // ErrTooLarge is the error of a page above 16 MiB.
 var ErrTooLarge = errors.New("the page is larger than 16 MiB")
 
@@ -62,6 +65,7 @@ func New(o Options) *Client {
 			// buffer of the size of the largest records that it has read: 30 KiB for each of thousands otherwise.
 			Transport: &http.Transport{
 				DialContext: o.Dial, DialTLSContext: o.TLS.Over(o.Dial, o.Wait), MaxIdleConnsPerHost: 1, IdleConnTimeout: o.Idle,
+				ReadBufferSize: buffer, WriteBufferSize: buffer,
 			},
 			// A token must not follow where a page sends it.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -6,6 +6,7 @@ package kubelettest
 
 import (
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"sync"
 	"time"
@@ -104,10 +105,12 @@ func (k *Kubelet) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// spent is the CPU time of something that uses a tenth of a core.
+// spent is the CPU time of something that uses a tenth of a core, and began with some.
 func spent(at time.Time, name, help string, labels prometheus.Labels) prometheus.Metric {
 	desc := prometheus.NewDesc(name, help, nil, labels)
-	return prometheus.NewMetricWithTimestamp(at, prometheus.MustNewConstMetric(desc, prometheus.CounterValue, 0.1*float64(at.Unix()%1e6)))
+	h := fnv.New32a()
+	fmt.Fprint(h, labels) // a hash never fails
+	return prometheus.NewMetricWithTimestamp(at, prometheus.MustNewConstMetric(desc, prometheus.CounterValue, 0.1*float64(at.Unix()%1e6)+float64(h.Sum32())/1e6))
 }
 
 func gauge(name, help string, value float64, labels ...prometheus.Labels) prometheus.Metric {

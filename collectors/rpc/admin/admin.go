@@ -122,6 +122,9 @@ func (c *Conn) Calls(ctx context.Context, port int) (page.Page, error) {
 		return page.Page{}, err
 	}
 	data := server.GetData()
+	if data.GetCallsStarted() < 0 || data.GetCallsSucceeded() < 0 || data.GetCallsFailed() < 0 {
+		return page.Page{}, fmt.Errorf("%w: channelz counts calls below 0", page.ErrBad)
+	}
 	n := c.update(server.GetRef().GetServerId(), float64(data.GetCallsStarted()), float64(data.GetCallsSucceeded()+data.GetCallsFailed()), port == c.port)
 	return page.Page{
 		At: time.Now(), Family: "channelz", CountsStarted: true,

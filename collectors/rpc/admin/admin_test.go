@@ -24,6 +24,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/foresail/foresail/collectors/rpc/page"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -167,6 +169,7 @@ func TestNotServed(t *testing.T) {
 type paged struct {
 	channelz.UnimplementedChannelzServer
 	sockets int
+	failed  int64 // calls, of each server
 }
 
 func (p *paged) GetServers(_ context.Context, r *channelz.GetServersRequest) (*channelz.GetServersResponse, error) {
@@ -174,7 +177,7 @@ func (p *paged) GetServers(_ context.Context, r *channelz.GetServersRequest) (*c
 	for id := max(r.GetStartServerId(), 10); id < 15 && len(answer.GetServer()) < 2; id++ {
 		answer.Server = append(answer.Server, &channelz.Server{
 			Ref:          &channelz.ServerRef{ServerId: id},
-			Data:         &channelz.ServerData{CallsStarted: id * 10, CallsSucceeded: id, CallsFailed: 1},
+			Data:         &channelz.ServerData{CallsStarted: id * 10, CallsSucceeded: id, CallsFailed: p.failed},
 			ListenSocket: []*channelz.SocketRef{{SocketId: id * 100, Name: "listener"}},
 		})
 		answer.End = id == 14
@@ -190,7 +193,7 @@ func (p *paged) GetSocket(_ context.Context, r *channelz.GetSocketRequest) (*cha
 }
 
 func TestPages(t *testing.T) {
-	p := &paged{}
+	p := &paged{failed: 1}
 	address, _ := listen(t, func(s *grpc.Server) { channelz.RegisterChannelzServer(s, p) })
 	c := connect(t, address)
 	for range 3 {
@@ -204,6 +207,10 @@ func TestPages(t *testing.T) {
 	}
 	if p.sockets != 4 { // 1000 to 1300, once each
 		t.Errorf("%d sockets were asked for", p.sockets)
+	}
+	p.failed = -1
+	if got, err := c.Calls(t.Context(), 1300); !errors.Is(err, page.ErrBad) {
+		t.Errorf("of a server that counts calls below 0: %+v, %v", got, err)
 	}
 }
 
