@@ -5,6 +5,7 @@ package trees
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/foresail/foresail/forecast/past"
@@ -33,14 +34,22 @@ func NewData(x []float32, features int) *Data {
 	d := &Data{rows: min(len(x)/features, MaxRows), features: features, edges: make([][]float32, features)}
 	d.byRow = make([]uint8, d.rows*features)
 	d.byColumn = make([]uint8, d.rows*features)
-	sample := make([]float32, 0, sampled)
+	sample := make([]float32, min(d.rows, sampled))
 	for f := range features {
-		sample = sample[:0]
-		for i := range min(d.rows, sampled) {
-			sample = append(sample, x[d.scattered(i)*features+f])
+		for i := range sample {
+			sample[i] = x[d.scattered(i)*features+f]
 		}
 		d.edges[f] = edges(sample)
-		d.bin(x, f)
+	}
+	halvings := make([][Bins]int32, features)
+	for f := range halvings {
+		halvings[f] = inHalves(d.edges[f])
+	}
+	const block = 128 // Rows that stay in the cache while their features are binned.
+	for from := 0; from < d.rows; from += block {
+		for f := range halvings {
+			d.bin(x, f, &halvings[f], from, min(from+block, d.rows))
+		}
 	}
 	return d
 }
@@ -55,7 +64,7 @@ func (d *Data) scattered(i int) int {
 
 // edges sorts values in place and returns at most Bins-1 edges that split them evenly, rounded to what a model can hold.
 func edges(values []float32) []float32 {
-	slices.Sort(values)
+	sort(values)
 	distinct := slices.Compact(slices.Clone(values))
 	out := make([]float32, 0, Bins-1)
 	add := func(v float32) {
@@ -76,23 +85,66 @@ func edges(values []float32) []float32 {
 	return out
 }
 
-// bin places one feature of all rows: its bin is the number of edges below its value.
-func (d *Data) bin(x []float32, f int) {
-	var padded [Bins]float32 // Edges, then infinity: six halvings without a branch on their number.
-	for i := range padded {
-		padded[i] = float32(math.Inf(1))
+// sort puts values in order, by their ordinals digit by digit: a thousand or two of them some ten times faster than by comparing.
+func sort(values []float32) {
+	const digit = 11 // Bits; three make an ordinal.
+	from, to := make([]uint32, len(values)), make([]uint32, len(values))
+	for i, v := range values {
+		from[i] = uint32(ordinal(v)) ^ 1<<31
 	}
-	copy(padded[:], d.edges[f])
-	column := d.byColumn[f*d.rows : (f+1)*d.rows]
-	for r := range column {
-		v := x[r*d.features+f]
-		b := 0
-		for half := Bins / 2; half > 0; half /= 2 {
-			if padded[b+half-1] < v {
-				b += half
-			}
+	for shift := 0; shift < 32; shift += digit {
+		var starts [1<<digit + 1]int32
+		for _, v := range from {
+			starts[v>>shift%(1<<digit)+1]++
 		}
-		column[r] = uint8(b)
-		d.byRow[r*d.features+f] = uint8(b)
+		for d := range 1 << digit {
+			starts[d+1] += starts[d]
+		}
+		for _, v := range from {
+			d := v >> shift % (1 << digit)
+			to[starts[d]] = v
+			starts[d]++
+		}
+		from, to = to, from
+	}
+	for i, v := range from {
+		b := int32(v ^ 1<<31)
+		values[i] = math.Float32frombits(uint32(b ^ b>>31&math.MaxInt32))
+	}
+}
+
+// inHalves returns edges, by their ordinals, in the order of a binary search, from place 1: what follows on that of place k is at 2k, or at
+// 2k+1 for numbers above it (Eytzinger's).
+func inHalves(edges []float32) (out [Bins]int32) {
+	for k := 1; k < Bins; k++ {
+		level := bits.Len(uint(k)) - 1
+		at := (2*(k-1<<level)+1)*Bins>>(level+1) - 1
+		if out[k] = math.MaxInt32; at < len(edges) {
+			out[k] = ordinal(edges[at])
+		}
+	}
+	return out
+}
+
+// ordinal returns an integer that is larger the larger v is.
+func ordinal(v float32) int32 {
+	b := int32(math.Float32bits(v + 0)) // The sum has both zeros the same.
+	return b ^ b>>31&math.MaxInt32
+}
+
+// bin places one feature of some rows: its bin is the number of edges below its value. It adds rather than branches on what is above an edge,
+// which would be wrong half the time.
+func (d *Data) bin(x []float32, f int, halves *[Bins]int32, from, to int) {
+	column := d.byColumn[f*d.rows+from : f*d.rows+to]
+	at := from*d.features + f
+	for i := range column {
+		v := int64(ordinal(x[at]))
+		k := uint64(1)
+		for range bits.Len(Bins - 1) {
+			k = 2*k + uint64(int64(halves[k%Bins])-v)>>63
+		}
+		column[i] = uint8(k % Bins)
+		d.byRow[at] = column[i]
+		at += d.features
 	}
 }

@@ -58,7 +58,8 @@ type fitter struct {
 	all      histogram // Of all rows and of all features, drawn or not.
 	order    []int32   // Rows, those of a leaf side by side.
 	spare    []int32
-	drawn    []int // Features of this tree.
+	near     []uint32 // Codes of a part's rows.
+	drawn    []int    // Features of this tree.
 	free     []histogram
 	rest     []float32 // Scratch of leaf values.
 }
@@ -84,7 +85,7 @@ func newFitter(d *Data, y []float32, o Options) *fitter {
 	f.score, f.rest = make([]float32, d.rows), make([]float32, 0, d.rows)
 	f.codes = make([]uint32, d.rows)
 	f.all = make(histogram, d.features*Bins)
-	f.order, f.spare = make([]int32, d.rows), make([]int32, d.rows)
+	f.order, f.spare, f.near = make([]int32, d.rows), make([]int32, d.rows), make([]uint32, d.rows)
 	f.drawn = make([]int, max(int(o.Columns*float64(d.features)+.5), 1))
 	return f
 }
@@ -138,13 +139,14 @@ func (f *fitter) encode() {
 		tie = 0
 	}
 	for r, y := range f.y {
-		code := one + tie
-		switch s := f.score[r]; {
-		case y > s:
-			code = one + 2
-		case y < s:
-			code = one
+		up, down := uint32(0), uint32(0) // Added rather than branched on: where a target lies cannot be predicted.
+		if y > f.score[r] {
+			up = 1
 		}
+		if y < f.score[r] {
+			down = 1
+		}
+		code := one + tie + up*(2-tie) - down*tie
 		f.order[r] = int32(r)
 		change := code - f.codes[r] // Wraps around, and back when added.
 		if change == 0 {
@@ -172,11 +174,16 @@ func (f *fitter) draw() {
 func (f *fitter) sum(p part) histogram {
 	h := f.take()
 	clear(h)
-	for _, r := range f.order[p.from:p.to] {
-		code := f.codes[r]
-		row := f.byRow[int(r)*f.features : int(r)*f.features+f.features]
-		for k, feature := range f.drawn {
-			h[k*Bins+int(row[feature]&(Bins-1))] += code
+	rows := f.order[p.from:p.to]
+	codes := f.near[:len(rows)]
+	for i, r := range rows {
+		codes[i] = f.codes[r]
+	}
+	for k, feature := range f.drawn {
+		bins := (*[Bins]uint32)(h[k*Bins:])
+		column := f.byColumn[feature*f.rows : (feature+1)*f.rows]
+		for i, code := range codes {
+			bins[column[rows[i]]%Bins] += code
 		}
 	}
 	return h
@@ -206,7 +213,8 @@ func (f *fitter) share(parent histogram, left, right *part, more bool) {
 }
 
 // search finds the split of a part that takes most off the squared error of a second-order step: the gain of a side is
-// the square of its sum of gradients over its number of rows, as all second derivatives count as 1.
+// the square of its sum of gradients over its number of rows, as all second derivatives count as 1; with a and c of n and m rows that is
+// more than the whole's by (a m - c n)^2 / (n m (n + m)).
 func (f *fitter) search(p *part) {
 	rows := uint32(p.to - p.from)
 	if int(rows) < 2*f.MinLeaf {
@@ -219,8 +227,9 @@ func (f *fitter) search(p *part) {
 	least := uint32(f.MinLeaf)
 	// Up are codes of 2: a sum of gradients is codes/2 - (1-tau) * rows.
 	gradient := func(codes, rows uint32) float64 { return float64(codes)/2 - (1-f.Tau)*float64(rows) }
-	whole := gradient(total, rows)
-	bar := whole*whole/float64(rows) + 1e-9
+	all := float64(rows)
+	share := gradient(total, rows) / all
+	p.best.gain = 1e-9
 	for k, feature := range f.drawn {
 		h := p.sums[k*Bins : k*Bins+len(f.edges[feature])]
 		sum := uint32(0)
@@ -233,13 +242,14 @@ func (f *fitter) search(p *part) {
 			if rows-n < least {
 				break
 			}
-			a := gradient(sum&(one-1), n)
-			c := whole - a
-			if gain := a*a/float64(n) + c*c/float64(rows-n); gain > bar+p.best.gain {
-				p.best = split{gain: gain - bar, feature: feature, bin: uint8(b)}
+			left := float64(n)
+			off := gradient(sum&(one-1), n) - share*left
+			if gain := off * off * all / (left * (all - left)); gain > p.best.gain { // What both sides have more than the whole.
+				p.best = split{gain: gain, feature: feature, bin: uint8(b)}
 			}
 		}
 	}
+	p.best.gain -= 1e-9
 }
 
 // divide puts the rows of a part that go left before those that go right and returns where the latter begin.
@@ -302,34 +312,43 @@ func quantile(values []float32, tau float64) float32 {
 	return v
 }
 
-// pick puts the value of a rank in its place, the smaller ones before it and the larger ones behind, and returns it
-// (Hoare's selection).
+// pick puts the value of a rank in its place, the smaller ones before it and the larger ones behind, and returns it (Hoare's
+// selection; partitions do not branch on values, as Lomuto's can).
 func pick(values []float32, rank int) float32 {
-	low, high := 0, len(values)-1
-	for low < high {
-		pivot := middle(values[low], values[(low+high)/2], values[high])
-		i, j := low, high
-		for i <= j {
-			for values[i] < pivot {
-				i++
+	low, high := 0, len(values)
+	for high-low > 1 {
+		pivot := middle(values[low], values[(low+high)/2], values[high-1])
+		part := values[low:high]
+		smaller := 0
+		for i, v := range part {
+			part[i] = part[smaller]
+			part[smaller] = v
+			goes := 0
+			if v < pivot {
+				goes = 1
 			}
-			for values[j] > pivot {
-				j--
-			}
-			if i <= j {
-				values[i], values[j] = values[j], values[i]
-				i++
-				j--
-			}
+			smaller += goes
 		}
-		switch {
-		case rank <= j:
-			high = j
-		case rank >= i:
-			low = i
-		default:
-			return values[rank]
+		if rank < low+smaller {
+			high = low + smaller
+			continue
 		}
+		low += smaller
+		part = part[smaller:]
+		same := 0
+		for i, v := range part {
+			part[i] = part[same]
+			part[same] = v
+			goes := 0
+			if v == pivot {
+				goes = 1
+			}
+			same += goes
+		}
+		if rank < low+same {
+			return pivot
+		}
+		low += same
 	}
 	return values[rank]
 }
