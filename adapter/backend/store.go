@@ -43,8 +43,8 @@ type Store struct {
 	db      *tsdb.DB
 	stats   *tsdb.DBStats
 	engine  *promql.Engine
-	handler http.Handler
-	remote  *remote.Storage // nil where nothing is written to other servers
+	handler func() http.Handler // made by its first reader
+	remote  *remote.Storage     // nil where nothing is written to other servers
 	// inside holds what the database and the engine say of themselves; published is its registration, nil if none.
 	inside    *prometheus.Registry
 	published prometheus.Registerer
@@ -90,7 +90,8 @@ func OpenStore(c StoreConfig, o Options) (*Store, error) {
 		EnableNegativeOffset:     true,
 		Parser:                   parser.NewParser(parser.Options{}),
 	})
-	s.handler = s.newHandler(c, logger)
+	started := time.Now()
+	s.handler = sync.OnceValue(func() http.Handler { return s.newHandler(c, started, logger) })
 	if err := s.startWriting(o, logger); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
