@@ -86,9 +86,12 @@ func New(opts Options) (*Source, error) {
 	if ofCluster {
 		// Kubelets say themselves which containers run.
 		pods := len(wanted) > 0 || c.Source != Kubelet
-		s.watch, err = cluster.New(cluster.Options{Config: opts.Cluster, Pods: pods, Wanted: func(w room.Workload) bool { return wanted[w] }})
+		if s.watch, err = cluster.New(cluster.Options{Config: opts.Cluster, Pods: pods, Wanted: func(w room.Workload) bool { return wanted[w] }}); err != nil {
+			s.reader.close()
+			return nil, err
+		}
 	}
-	return s, err
+	return s, nil
 }
 
 // Close ends what the source watches and closes its connections.
@@ -103,12 +106,12 @@ func (s *Source) Close() error {
 // Collect reads all nodes once. What could not be read is named in the error, by one collectors.Missing each.
 func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read the nodes: %w", err)
 	}
 	known, pods, clusterErr := s.snapshot(ctx)
 	readings, err := s.reader.read(ctx, known)
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("cannot read the nodes: %w", ctx.Err())
 	}
 	byName := make(map[string]*room.Node, len(known))
 	for _, n := range known {
