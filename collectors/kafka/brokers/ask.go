@@ -22,6 +22,8 @@ type Client struct {
 	mu    sync.Mutex
 	// coordinators holds the broker that answers for a group.
 	coordinators map[string]int32
+	// names are those of the topics that were last asked for, by their ids.
+	names map[[16]byte]string
 }
 
 // New returns a Client on a client of Kafka, which stays the caller's.

@@ -2,6 +2,8 @@ package brokers
 
 import (
 	"context"
+	"errors"
+	"net"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -41,6 +43,7 @@ const unknownBroker = -1
 
 // batch is a chunk of groups with the same coordinator that are asked about in the same way.
 type batch struct {
+	node   int32
 	kind   string
 	groups []string
 }
@@ -65,7 +68,7 @@ func (c *Client) batches(ctx context.Context, kinds map[string]string) []batch {
 		if !begun || len(all[i].groups) == chunk {
 			i = len(all)
 			open[to{node, kind}] = i
-			all = append(all, batch{kind: kind})
+			all = append(all, batch{node: node, kind: kind})
 		}
 		all[i].groups = append(all[i].groups, group)
 	}
@@ -113,7 +116,8 @@ func (c *Client) answered(group string, broker int32, err error) {
 }
 
 // Commits asks for the commits of groups, in one request to each of their coordinators for up to 500 groups, all at once and each for
-// itself: so none waits for another. There is an entry for every group asked for.
+// itself: so none waits for another. Groups whose coordinator is gone are asked about once more. There is an entry for every group
+// asked for.
 func (c *Client) Commits(ctx context.Context, refs []Ref) map[string]Commits {
 	all := make(map[string]Commits, len(refs))
 	kinds := make(map[string]string, len(refs))
@@ -124,9 +128,50 @@ func (c *Client) Commits(ctx context.Context, refs []Ref) map[string]Commits {
 			kinds[r.Group] = ShareGroup
 		}
 	}
-	batches := c.batches(ctx, kinds)
-	atOnce(len(batches), func(i int) []answer { return c.ask(ctx, batches[i].offsets()) }, func(a answer) { c.noteCommits(all, a) })
+	c.commits(ctx, kinds, all, func(b batch) []answer { return c.ask(ctx, b.offsets()) })
+	for group := range kinds {
+		if !elsewhere(all[group].Err) {
+			delete(kinds, group)
+		}
+	}
+	if len(kinds) > 0 && ctx.Err() == nil {
+		// The client remembers who coordinates a group, for longer than that broker lives. What it has to learn is who the brokers
+		// are now; the coordinators are asked for anew, because those that failed have been forgotten.
+		c.learnBrokers(ctx)
+		c.commits(ctx, kinds, all, func(b batch) []answer {
+			if b.node == unknownBroker {
+				return c.ask(ctx, b.offsets())
+			}
+			return c.askOne(ctx, b.node, b.offsets())
+		})
+	}
 	return all
+}
+
+func (c *Client) commits(ctx context.Context, kinds map[string]string, all map[string]Commits, ask func(batch) []answer) {
+	batches := c.batches(ctx, kinds)
+	atOnce(len(batches), func(i int) []answer { return ask(batches[i]) }, func(a answer) { c.noteCommits(all, a) })
+}
+
+// elsewhere tells whether an error may come of having asked the wrong broker: one that is gone, or coordinates the group no more.
+func elsewhere(err error) bool {
+	var said *kerr.Error
+	var broken net.Error
+	switch {
+	case errors.Is(err, kerr.NotCoordinator), errors.Is(err, kerr.CoordinatorNotAvailable):
+		return true
+	case err == nil, errors.As(err, &said), errors.Is(err, ErrNotAnswered), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false
+	default:
+		return !errors.As(err, &broken) || !broken.Timeout()
+	}
+}
+
+// learnBrokers has the client learn which brokers there are. Where it cannot, what follows fails and says why.
+func (c *Client) learnBrokers(ctx context.Context) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
+	_, _ = anyBroker(ctx, func(ctx context.Context) (*kmsg.MetadataResponse, error) { return req.RequestWith(ctx, c.kafka) })
 }
 
 // offsets returns the request for the commits of a batch: all topics that the groups have committed to.
@@ -160,7 +205,7 @@ func (c *Client) noteCommits(all map[string]Commits, a answer) {
 	switch resp := a.resp.(type) {
 	case *kmsg.OffsetFetchResponse:
 		for _, g := range resp.Groups {
-			note(g.Group, commitsOf(g))
+			note(g.Group, c.commitsOf(g))
 		}
 	case *kmsg.DescribeShareGroupOffsetsResponse:
 		for _, g := range resp.Groups {
@@ -182,24 +227,35 @@ func (c *Client) noteCommits(all map[string]Commits, a answer) {
 	}
 }
 
-// commitsOf returns the commits of one group's answer. A topic that was deleted a moment ago has only its id left.
-func commitsOf(g kmsg.OffsetFetchResponseGroup) Commits {
+// commitsOf returns the commits of one group's answer. A topic that was deleted a moment ago has only its id left. Newer brokers say
+// nothing but ids; the client finds the names where it is the one to choose the broker.
+func (c *Client) commitsOf(g kmsg.OffsetFetchResponseGroup) Commits {
 	if err := kerr.ErrorForCode(g.ErrorCode); err != nil {
 		return Commits{Err: err}
 	}
-	c := Commits{Topics: make(map[string][]Commit, len(g.Topics))}
+	found := Commits{Topics: make(map[string][]Commit, len(g.Topics))}
 	for _, t := range g.Topics {
 		if t.Topic == "" {
-			c.Unnamed = append(c.Unnamed, t.TopicID)
+			t.Topic = c.name(t.TopicID)
+		}
+		if t.Topic == "" {
+			found.Unnamed = append(found.Unnamed, t.TopicID)
 			continue
 		}
 		all := make([]Commit, len(t.Partitions))
 		for i, p := range t.Partitions {
 			all[i] = Commit{Partition: p.Partition, At: p.Offset, Undelivered: -1, Err: kerr.ErrorForCode(p.ErrorCode)}
 		}
-		c.Topics[t.Topic] = all
+		found.Topics[t.Topic] = all
 	}
-	return c
+	return found
+}
+
+// name returns the name of a topic that was asked for; "" for one that was not.
+func (c *Client) name(id [16]byte) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.names[id]
 }
 
 func shareCommitsOf(g kmsg.DescribeShareGroupOffsetsResponseGroup) Commits {

@@ -74,14 +74,19 @@ func (c *Client) Topics(ctx context.Context, names []string) (all map[string]Top
 	for _, b := range resp.Brokers {
 		live = append(live, Broker{ID: b.NodeID, Host: b.Host, Port: b.Port})
 	}
+	known := make(map[[16]byte]string, len(names))
 	for _, t := range resp.Topics {
 		if t.Topic == nil {
 			continue
 		}
 		if _, asked := all[*t.Topic]; asked {
 			all[*t.Topic] = topicOf(t)
+			known[t.TopicID] = *t.Topic
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.names = known
 	return all, live
 }
 
