@@ -173,3 +173,21 @@ func TestConfigIsNotTouched(t *testing.T) {
 		}
 	})
 }
+
+// TestLeadersMoveAtShortIntervals: who leads what is asked for each time, and not only when what is known of it is 5 s old.
+func TestLeadersMoveAtShortIntervals(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		c.createTopic("orders", 6)
+		c.produce("orders", 100, 0, 1, 2, 3, 4, 5)
+		c.commit("g", "orders", 0, 40)
+		s := c.sourceOf(Config{Interval: 2 * time.Second, Groups: []Group{{Group: "g"}}})
+		for range 5 {
+			got, err := collect(t, s)
+			noError(t, err)
+			wantLag(t, got, "g", "orders", 560)
+			c.ShufflePartitionLeaders()
+			time.Sleep(2 * time.Second)
+		}
+	})
+}

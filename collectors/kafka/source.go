@@ -84,6 +84,7 @@ func New(opts Options) (*Source, error) {
 		kgo.SASL(c.SASL.Mechanisms()...),
 		kgo.ClientID("foresail"),
 		kgo.DisableClientMetrics(),
+		kgo.MetadataMinAge(min(5*time.Second, c.Interval/2)), // so that each collection knows who leads what now
 		kgo.RequestRetries(2),
 		kgo.RequestTimeoutOverhead(wait),
 	)
