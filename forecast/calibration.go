@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/foresail/foresail/forecast/expert"
+	"github.com/foresail/foresail/forecast/linear"
 	"github.com/foresail/foresail/forecast/past"
 )
 
@@ -44,13 +45,14 @@ type anchoring struct {
 func newCalibration(s shape) *calibration {
 	c := &calibration{shape: s, stride: 1, anchors: expert.Anchors(s.lead, maxAnchors)}
 	points, windows := newResiduals(s), newResiduals(s)
+	var scratch linear.Scratch
 	for _, lead := range c.anchors {
-		c.points = append(c.points, newTarget(s, lead, false, s.errors(), points))
+		c.points = append(c.points, newTarget(s, lead, false, s.errors(), points, &scratch))
 		if lead == 1 { // A window of one step is its value.
 			c.windows = append(c.windows, c.points[0])
 			continue
 		}
-		c.windows = append(c.windows, newTarget(s, lead, true, s.errors(), windows))
+		c.windows = append(c.windows, newTarget(s, lead, true, s.errors(), windows, &scratch))
 	}
 	for lead := 1; lead <= s.lead; lead++ {
 		to := 0

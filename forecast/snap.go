@@ -41,7 +41,7 @@ func (f *Forecaster) Snap(c *snapshot.Codec) error {
 
 // mark tells configs apart whose states do not fit each other, and versions of the state, which is the number.
 func (c *Config) mark() string {
-	return fmt.Sprintf("7 %v %v %v %v %v %v", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, c.zoned())
+	return fmt.Sprintf("8 %v %v %v %v %v %v", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, c.zoned())
 }
 
 func (r *residuals) snap(c *snapshot.Codec) {
@@ -73,10 +73,10 @@ func (t *target) snap(c *snapshot.Codec) {
 	for i := range t.sizes {
 		t.sizes[i].snap(c)
 	}
-	for l := range t.regressed {
-		for i := range t.regressed[l] {
-			t.regressed[l][i].Snap(c)
-		}
+	for i := range t.regressed {
+		t.regressed[i].Snap(c)
+	}
+	for l := range t.mixes {
 		t.mixes[l].Snap(c)
 	}
 	c.Floats(t.shifts[:])

@@ -33,13 +33,18 @@ var scales = [...]struct {
 
 func plain(v float64) float64 { return v }
 
-// normal holds the quantiles of the normal distribution at the regressed levels in units of that at .9, to scale the prior.
-var normal = [regressed]float64{0, .657, 1, 1.283, 1.815}
+// priors are what the regressed quantiles are believed to be of an error's size: by the quantiles of the normal distribution in units of
+// that at .9.
+var priors = [regressed]linear.Coefficients{prior(0), prior(.657), prior(1), prior(1.283), prior(1.815)}
+
+func prior(share float32) linear.Coefficients {
+	return linear.Coefficients{usually: .1 * share, thisTime: .6 * share, justNow: .2 * share, lately: .4 * share}
+}
 
 // target is what quantiles are made of: the value at one lead, or the largest up to it.
 //
 // The error of the forecast, the location, is regressed on how large errors are now, at this time of day and lately, and on
-// what the models disagree on, those that know quantiles too (linear.Quantile, on two scales). These and the quantile of the errors themselves are
+// what the models disagree on, those that know quantiles too (linear.Quantiles, on two scales). These and the quantile of the errors themselves are
 // mixed by their pinball loss, and the result is moved by a tracker until it covers as often as it says (one-sided online conformal
 // prediction: Gibbs & Candes 2021; Angelopoulos, Candes & Tibshirani 2023, the P of their PID).
 type target struct {
@@ -49,7 +54,8 @@ type target struct {
 	errors    *past.Ranked[float32] // Root scale.
 	around    *residuals
 	sizes     [len(scales)]size
-	regressed [regressed][len(scales)]linear.Quantile
+	regressed [len(scales)]*linear.Quantiles
+	scratch   *linear.Scratch // Shared.
 	mixes     [regressed]*mix.Mixture
 	shifts    [regressed]float64
 	issues    []issue                    // By step modulo the lead.
@@ -78,16 +84,18 @@ func (is *issue) ways(l int, all *[speakers]float64) []float64 {
 	return all[:n]
 }
 
-func newTarget(s shape, lead int, window bool, errors int, around *residuals) *target {
-	t := &target{shape: s, lead: lead, window: window, errors: past.NewRanked[float32](errors), around: around, issues: make([]issue, lead)}
+func newTarget(s shape, lead int, window bool, errors int, around *residuals, scratch *linear.Scratch) *target {
+	t := &target{
+		shape: s, lead: lead, window: window, errors: past.NewRanked[float32](errors), around: around, scratch: scratch,
+		issues: make([]issue, lead),
+	}
 	for i := range t.heard {
 		t.heard[i] = math.NaN()
 	}
-	for l := range t.regressed {
-		prior := prior(l)
-		for i, scale := range scales {
-			t.regressed[l][i] = linear.NewQuantile(levels[mid+l], float64(scale.memories*t.memory), &prior)
-		}
+	for i, scale := range scales {
+		t.regressed[i] = linear.NewQuantiles(levels[mid:], float64(scale.memories*t.memory), priors[:])
+	}
+	for l := range t.mixes {
 		ways := byVoices
 		if mid+l == upper {
 			ways = speakers
@@ -98,12 +106,6 @@ func newTarget(s shape, lead int, window bool, errors int, around *residuals) *t
 		t.issues[i].location = math.NaN()
 	}
 	return t
-}
-
-// prior is what a regressed quantile is believed to be of an error's size.
-func prior(l int) [linear.Features]float32 {
-	share := float32(normal[l])
-	return [linear.Features]float32{usually: .1 * share, thisTime: .6 * share, justNow: .2 * share, lately: .4 * share}
 }
 
 // doubt lets what comes soon outweigh the errors made so far. What was regressed on them is relative to their size and stays.
@@ -140,27 +142,22 @@ func (t *target) learn(h *past.History, keep bool) {
 		return
 	}
 	var ways [speakers]float64
-	for l := range t.regressed {
+	for l := range t.mixes {
 		t.mixes[l].Learn(said.ways(l, &ways), said.mixed[l], came)
 		missed, tau := share(came > said.bounds[l]), levels[mid+l]
 		t.shifts[l] = min(max(t.shifts[l]+conformal*(missed-(1-tau)), -drift), drift)
 	}
-	turn := (t.solving() - h.Steps()%t.solving()) % t.solving() // Of the levels, to be solved.
+	turn := (t.solving() - h.Steps()%t.solving()) % t.solving() // Of the level to be solved.
 	for i, scale := range scales {
 		e := scale.to(came) - scale.to(said.location)
 		t.sizes[i].learn(e, h.Local(h.Slot()), t.seasons[0], t.memory)
 		if said.scale[i] <= 0 {
 			continue
 		}
-		x := &said.features[i]
-		products, y := linear.Multiply(x), bounded(e/said.scale[i])
-		for l := range t.regressed {
-			q := &t.regressed[l][i]
-			q.Learn(x, &products, y)
-			if l == turn && q.Samples() >= t.seasons[0] {
-				prior := prior(l)
-				q.Solve(penalty, &prior)
-			}
+		q := t.regressed[i]
+		q.Learn(&said.features[i], bounded(e/said.scale[i]), t.scratch)
+		if turn < regressed && q.Samples() >= t.seasons[0] {
+			q.Solve(turn, penalty, &priors[turn])
 		}
 	}
 	if keep {
@@ -194,9 +191,9 @@ func (t *target) issue(h *past.History, path []float64, paths [][]float64) {
 	now.heard = t.heard
 	var ways [speakers]float64
 	now.size = t.sizes[0].at(h.Local(h.Slot()+int64(t.lead)), t.seasons[0])
-	for l := range t.regressed {
+	for l := range t.mixes {
 		for i, scale := range scales {
-			away := t.regressed[l][i].Predict(&now.features[i]) * now.scale[i]
+			away := t.regressed[i].Predict(l, &now.features[i]) * now.scale[i]
 			now.said[l][i] = h.Clamp(scale.from(scale.to(now.location) + away))
 		}
 		own := t.errors.Quantile(levels[mid+l])

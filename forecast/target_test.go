@@ -27,7 +27,7 @@ func TestFeaturesAgainstEverything(t *testing.T) {
 	s := shape{lead: lead, seasons: []int{short, long}, memory: memory}
 	for _, window := range []bool{false, true} {
 		random := rand.New(rand.NewPCG(141, 142))
-		target := newTarget(s, lead, window, 50, newResiduals(s))
+		target := newTarget(s, lead, window, 50, newResiduals(s), new(linear.Scratch))
 		h := past.New(400, 12)
 		load := walkLoad(random, 500, short, .04)
 		of := func(path []float64) float64 {

@@ -70,18 +70,18 @@ func TestAgainstOthers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var none [Features]float32
-		q := NewQuantile(tau, 1e9, &none)
+		var none Coefficients
+		var scratch Scratch
+		q := NewQuantiles([]float64{tau}, 1e9, []Coefficients{none})
 		for i := range xs {
-			products := Multiply(&xs[i])
-			q.Learn(&xs[i], &products, ys[i])
+			q.Learn(&xs[i], ys[i], &scratch)
 			if i%10 == 0 {
-				q.Solve(1, &none)
+				q.Solve(0, 1, &none)
 			}
 		}
 		loss := 0.
 		for i := range xs {
-			e := ys[i] - q.Predict(&xs[i])
+			e := ys[i] - q.Predict(0, &xs[i])
 			loss += max(tau*e, (tau-1)*e) / rows
 		}
 		t.Logf("%v: loss %.5f, least %.5f, %.3v", tau, loss, want.Loss, q.c)

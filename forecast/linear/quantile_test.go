@@ -21,8 +21,9 @@ func noisy(random *rand.Rand) (x [Features]float32, y float64) {
 func TestQuantileAgainstBatch(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	const tau, memory, penalty = .9, 60., 10.
-	prior := [Features]float32{.5, .3}
-	q := NewQuantile(tau, memory, &prior)
+	prior := Coefficients{.5, .3}
+	var scratch Scratch
+	q := NewQuantiles([]float64{.5, tau}, memory, []Coefficients{{}, prior})
 	type sample struct {
 		x    [Features]float32
 		y, w float64
@@ -30,13 +31,12 @@ func TestQuantileAgainstBatch(t *testing.T) {
 	var all []sample
 	for n := range 200 {
 		x, y := noisy(random)
-		all = append(all, sample{x, y, 1 / max(math.Abs(y-q.Predict(&x)), .5)})
-		products := Multiply(&x)
-		q.Learn(&x, &products, y)
+		all = append(all, sample{x, y, 1 / max(math.Abs(y-q.Predict(1, &x)), .5)})
+		q.Learn(&x, y, &scratch)
 		if n%20 != 19 {
 			continue
 		}
-		q.Solve(penalty, &prior)
+		q.Solve(1, penalty, &prior)
 		a, b := mat.NewSymDense(Features, nil), mat.NewVecDense(Features, nil)
 		fade, count := 1., 0.
 		for k := n; k >= 0; k-- {
@@ -60,7 +60,7 @@ func TestQuantileAgainstBatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range Features {
-			near(t, "coefficient", float64(q.c[i]), want.AtVec(i), 2e-3) // float32.
+			near(t, "coefficient", float64(q.c[Features+i]), want.AtVec(i), 2e-3) // float32.
 		}
 	}
 }
@@ -70,15 +70,15 @@ func TestQuantileAgainstBatch(t *testing.T) {
 func TestQuantileAgainstMajorisation(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	const tau, n = .9, 6000
-	var none [Features]float32
-	q := NewQuantile(tau, 1e9, &none)
+	var none Coefficients
+	var scratch Scratch
+	q := NewQuantiles([]float64{tau}, 1e9, []Coefficients{none})
 	xs, ys := make([][Features]float32, n), make([]float64, n)
 	for i := range xs {
 		xs[i], ys[i] = noisy(random)
-		products := Multiply(&xs[i])
-		q.Learn(&xs[i], &products, ys[i])
+		q.Learn(&xs[i], ys[i], &scratch)
 		if i%10 == 0 {
-			q.Solve(1, &none)
+			q.Solve(0, 1, &none)
 		}
 	}
 	loss := func(predict func(x *[Features]float32) float64) (loss, covered float64) {
@@ -119,7 +119,7 @@ func TestQuantileAgainstMajorisation(t *testing.T) {
 		}
 		return sum
 	})
-	got, covered := loss(q.Predict)
+	got, covered := loss(func(x *[Features]float32) float64 { return q.Predict(0, x) })
 	if got > 1.01*least || math.Abs(covered-tau) > .02 {
 		t.Errorf("loss %.4f, least %.4f; covered %.3f", got, least, covered)
 	}

@@ -13,11 +13,11 @@ func (r *Ridge) Snap(c *snapshot.Codec) {
 }
 
 // Snap writes or reads the state.
-func (q *Quantile) Snap(c *snapshot.Codec) {
+func (q *Quantiles) Snap(c *snapshot.Codec) {
 	c.Float(&q.n)
 	c.Float(&q.weight)
 	c.Float(&q.grown)
-	c.Singles(q.a[:])
-	c.Singles(q.b[:])
-	c.Singles(q.c[:])
+	c.Singles(q.a)
+	c.Singles(q.b)
+	c.Singles(q.c)
 }

@@ -20,7 +20,7 @@ func scale[T float32 | float64](dst []T, by float64) {
 }
 
 // add adds w times x, as far as dst goes: four at a time, as the compiler does not.
-func add[T float32 | float64](dst []T, w T, x []T) {
+func add(dst []float64, w float64, x []float64) {
 	x = x[:len(dst)]
 	for ; len(dst) >= 4 && len(x) >= 4; dst, x = dst[4:], x[4:] {
 		dst[0] += w * x[0]
