@@ -108,6 +108,15 @@ func (c *Choice) Value(o *forecast.Outlook, maxAge time.Duration, gap bool) (val
 	return value, issued, ok && ahead && (o.State.Trusted() || o.State.Reason == forecast.Gap), err
 }
 
+// Span returns the time that a read at some time tells the largest value of; that very time where it is not of a forecast.
+func (c *Choice) Span(now time.Time) (from, to time.Time) {
+	to = now.Add(c.Lead)
+	if c.at {
+		return to, to
+	}
+	return now, to
+}
+
 // read returns the chosen quantile at a lead; false where the outlook does not hold the metric's own.
 func (c *Choice) read(o *forecast.Outlook, lead time.Duration) (value float64, issued time.Time, ok bool, err error) {
 	if c.at {

@@ -10,6 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/metrics/pkg/apis/custom_metrics"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
+
+	"github.com/foresail/foresail/adapter/shape"
+	"github.com/foresail/foresail/forecast/series"
 )
 
 var (
@@ -21,7 +24,7 @@ var (
 // leaves more than one, are an error: telling one of them would be a guess. So is one without a usable value, unless the
 // rule omits such and there is another.
 func (p *Provider) GetMetricByName(
-	_ context.Context, name types.NamespacedName, info provider.CustomMetricInfo, metricSelector labels.Selector,
+	ctx context.Context, name types.NamespacedName, info provider.CustomMetricInfo, metricSelector labels.Selector,
 ) (*custom_metrics.MetricValue, error) {
 	s := p.custom[customName{info.GroupResource, info.Metric}]
 	if s == nil {
@@ -32,12 +35,12 @@ func (p *Provider) GetMetricByName(
 		s.count(false, err)
 		return nil, err
 	}
-	value, err := r.valueOf(name.Name, metricSelector)
+	value, err := r.valueOf(ctx, name.Name, metricSelector)
 	s.count(r.passed, err)
 	return value, err
 }
 
-func (r *reading) valueOf(name string, metricSelector labels.Selector) (*custom_metrics.MetricValue, error) {
+func (r *reading) valueOf(ctx context.Context, name string, metricSelector labels.Selector) (*custom_metrics.MetricValue, error) {
 	var only *entry
 	of := r.view.named(r.view.in(r.namespace), name)
 	for i := of.from; i < of.to; i++ {
@@ -58,7 +61,7 @@ func (r *reading) valueOf(name string, metricSelector labels.Selector) (*custom_
 	if err != nil {
 		return nil, r.bad("%v", err)
 	}
-	value, err := r.customValue(only, metric)
+	value, err := r.customValue(ctx, only, metric)
 	return &value, err
 }
 
@@ -83,12 +86,14 @@ func (p *Provider) GetMetricBySelector(
 		s.count(false, err)
 		return nil, err
 	}
-	list, err := r.valuesOf(names, selector, metricSelector)
+	list, err := r.valuesOf(ctx, names, selector, metricSelector)
 	s.count(r.passed, err)
 	return list, err
 }
 
-func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector labels.Selector) (*custom_metrics.MetricValueList, error) {
+func (r *reading) valuesOf(
+	ctx context.Context, names map[string]struct{}, selector, metricSelector labels.Selector,
+) (*custom_metrics.MetricValueList, error) {
 	metric, err := Identifier(r.name, metricSelector)
 	if err != nil {
 		return nil, r.bad("%v", err)
@@ -103,7 +108,7 @@ func (r *reading) valuesOf(names map[string]struct{}, selector, metricSelector l
 		if n := len(list.Items); n > 0 && list.Items[n-1].DescribedObject.Name == e.name {
 			return nil, r.ambiguous(e.name)
 		}
-		value, err := r.customValue(&e, metric)
+		value, err := r.customValue(ctx, &e, metric)
 		if err != nil {
 			return nil, err
 		}
@@ -134,17 +139,20 @@ func Expected(known int, alive map[string]struct{}) int {
 	return min(known, len(alive))
 }
 
-func (r *reading) customValue(e *entry, metric custom_metrics.MetricIdentifier) (custom_metrics.MetricValue, error) {
+func (r *reading) customValue(ctx context.Context, e *entry, metric custom_metrics.MetricIdentifier) (custom_metrics.MetricValue, error) {
 	v, err := r.value(e)
 	if err != nil {
 		return custom_metrics.MetricValue{}, err
+	}
+	if r.shaper != nil {
+		v.value = shape.One(ctx, r.shaper, r.demand(e.name, []series.Key{e.Key}), v.value)
 	}
 	object := custom_metrics.ObjectReference{Kind: r.kind.Kind, Namespace: e.namespace, Name: e.name}
 	if r.kind.Kind != "" {
 		object.APIVersion = r.kind.GroupVersion().String()
 	}
 	return custom_metrics.MetricValue{
-		DescribedObject: object, Metric: metric, Timestamp: v.time, WindowSeconds: v.window, Value: v.quantity,
+		DescribedObject: object, Metric: metric, Timestamp: v.time, WindowSeconds: v.window, Value: r.quantity(v.value),
 	}, nil
 }
 

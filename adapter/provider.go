@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/series"
@@ -98,7 +99,9 @@ type Options struct {
 	// Outlooks is needed where a metric has a forecast.
 	Outlooks Outlooks
 	// Objects is needed where a metric is served for pods or objects.
-	Objects    Objects
+	Objects Objects
+	// Shaper changes what is told; nil where nothing does.
+	Shaper     shape.Shaper
 	Registerer prometheus.Registerer
 }
 
@@ -107,6 +110,7 @@ type Provider struct {
 	table    Table
 	outlooks Outlooks
 	objects  Objects
+	shaper   shape.Shaper
 	external map[string]*served // by lower-case name: the autoscaler's client lower-cases it
 	custom   map[customName]*served
 	lists    lists
@@ -133,6 +137,7 @@ type source struct {
 	nameLabel, namespaceLabel string
 	namespaces                []string
 	forecast                  *Forecast
+	shaper                    shape.Shaper // nil where nothing shapes the metric
 	layout                    atomic.Pointer[layout]
 }
 
@@ -155,6 +160,7 @@ func New(opts Options) (*Provider, error) {
 		table:    opts.Table,
 		outlooks: opts.Outlooks,
 		objects:  opts.Objects,
+		shaper:   opts.Shaper,
 		external: make(map[string]*served),
 		custom:   make(map[customName]*served),
 		metrics:  m,
@@ -212,6 +218,7 @@ func newSource(m *Metric, api string) *source {
 
 // names are the served names of a source: its metric's, and its forecast's where it has one.
 func (p *Provider) names(s *source) []*served {
+	s.shaper = shape.Of(p.shaper, s.metric)
 	out := []*served{p.metrics.serve(s, s.metric, false)}
 	if s.forecast != nil {
 		out = append(out, p.metrics.serve(s, s.metric+rules.ForecastSuffix, true))

@@ -8,7 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
+	"github.com/foresail/foresail/forecast/series"
 )
 
 // reading is one read of a served name: what it may see and what it chose.
@@ -17,6 +19,7 @@ type reading struct {
 	choice
 	outlooks  Outlooks
 	namespace string // "" where the source has no namespaces
+	asker     string // the namespace that reads
 	view      view
 	// passed tells whether a live value was told in a forecast's place.
 	passed bool
@@ -48,11 +51,12 @@ func (p *Provider) open(s *served, namespace string, selector labels.Selector) (
 	if err != nil {
 		return nil, err
 	}
+	asker := namespace
 	if s.namespaceLabel == "" {
 		namespace = ""
 	}
 	return &reading{
-		served: s, choice: c, outlooks: p.outlooks, namespace: namespace, view: s.viewOf(result), lacks: lacks,
+		served: s, choice: c, outlooks: p.outlooks, namespace: namespace, asker: asker, view: s.viewOf(result), lacks: lacks,
 	}, nil
 }
 
@@ -99,9 +103,9 @@ func Stale(r *standing.Result, maxAge time.Duration) string {
 
 // told is what a read tells of one series.
 type told struct {
-	quantity resource.Quantity
-	time     metav1.Time
-	window   *int64
+	value  float64
+	time   metav1.Time
+	window *int64
 }
 
 // value returns what the read tells of one series: the live value, or the forecast where the name is a forecast's,
@@ -109,10 +113,8 @@ type told struct {
 // value: the forecast may add capacity but never takes the place of what is known. In a gap, when there is no live
 // value, it is the rest of the last path, if there is one. Its error is an API error.
 func (r *reading) value(e *entry) (told, error) {
-	quantity, clamped := Quantity(e.Value)
-	live := told{quantity, TimeOf(e.Point, r.view.result), r.window}
+	live := told{e.Value, TimeOf(e.Point, r.view.result), r.window}
 	if !r.ahead {
-		r.clamp(clamped)
 		return live, nil
 	}
 	if o, found := r.outlooks.Outlook(r.metric, e.Key); found {
@@ -121,23 +123,29 @@ func (r *reading) value(e *entry) (told, error) {
 			return told{}, r.bad("%v", err)
 		}
 		if ok {
-			quantity, clamped := Quantity(value)
-			r.clamp(clamped)
-			return told{quantity: quantity, time: metav1.NewTime(issued)}, nil
+			return told{value: value, time: metav1.NewTime(issued)}, nil
 		}
 	}
 	if r.lacks != nil {
 		return told{}, r.lacks
 	}
 	r.passed = true
-	r.clamp(clamped)
 	return live, nil
 }
 
-func (r *reading) clamp(clamped bool) {
+// demand is what is about to be told, but for its value: of an external metric, or of an object.
+func (r *reading) demand(object string, of []series.Key) shape.Demand {
+	from, to := r.Span(time.Now())
+	return shape.Demand{Metric: r.metric, Resource: r.resource, Namespace: r.asker, Object: object, Series: of, From: from, To: to}
+}
+
+// quantity returns a value as it is told, and counts those that had to be clamped.
+func (r *reading) quantity(value float64) resource.Quantity {
+	quantity, clamped := Quantity(value)
 	if clamped {
 		r.clamped.Inc()
 	}
+	return quantity
 }
 
 // count counts a finished read.

@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
 	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/adapter/shape"
+	"github.com/foresail/foresail/forecast/series"
 )
 
 // GetMetricByName returns the metric of one object. The namespace of objects that are in none does not count: an
@@ -51,7 +53,7 @@ func (p *Provider) valueOf(ctx context.Context, by *plan, name string) (_ *custo
 	if err != nil {
 		return nil, false, err
 	}
-	value := by.value(name, &what)
+	value := by.value(ctx, name, point.Key, &what)
 	return &value, what.passed, nil
 }
 
@@ -113,7 +115,7 @@ func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selec
 			return nil, false, err
 		}
 		passed = passed || what.passed
-		list.Items = append(list.Items, by.value(o.name, &what))
+		list.Items = append(list.Items, by.value(ctx, o.name, v.Points[o.point].Key, &what))
 	}
 	switch {
 	case len(list.Items) == 0 && drop != nil:
@@ -125,13 +127,18 @@ func (p *Provider) valuesOf(ctx context.Context, by *plan, selector labels.Selec
 }
 
 // value is one object's answer.
-func (by *plan) value(name string, what *told) custom_metrics.MetricValue {
+func (by *plan) value(ctx context.Context, name string, key series.Key, what *told) custom_metrics.MetricValue {
+	value := what.value
+	if by.shaper != nil {
+		value = shape.One(ctx, by.shaper, by.demand(name, []series.Key{key}), value)
+	}
+	quantity, _ := adapter.Quantity(value)
 	object := custom_metrics.ObjectReference{Kind: by.kind.Kind, Namespace: by.namespace, Name: name}
 	if by.kind.Kind != "" {
 		object.APIVersion = by.kind.GroupVersion().String()
 	}
 	return custom_metrics.MetricValue{
-		DescribedObject: object, Metric: by.metric, Timestamp: what.time, WindowSeconds: what.window, Value: what.quantity,
+		DescribedObject: object, Metric: by.metric, Timestamp: what.time, WindowSeconds: what.window, Value: quantity,
 	}
 }
 

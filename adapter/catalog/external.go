@@ -7,6 +7,8 @@ import (
 	"k8s.io/metrics/pkg/apis/external_metrics"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
+	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -44,6 +46,7 @@ func (p *Provider) externalValues(ctx context.Context, by *plan) (_ *external_me
 		return nil, false, by.absent(v, "")
 	}
 	list := &external_metrics.ExternalMetricValueList{Items: make([]external_metrics.ExternalMetricValue, 0, len(v.Points))}
+	values := make([]float64, 0, len(v.Points))
 	for _, point := range v.Points {
 		what, err := p.tell(by, point, v)
 		if err != nil {
@@ -51,6 +54,13 @@ func (p *Provider) externalValues(ctx context.Context, by *plan) (_ *external_me
 		}
 		passed = passed || what.passed
 		list.Items = append(list.Items, by.externalValue(point.Key, &what))
+		values = append(values, what.value)
+	}
+	if by.shaper != nil {
+		shape.Sum(ctx, by.shaper, by.demand("", shape.Keys(v.Points)), values)
+	}
+	for i := range values {
+		list.Items[i].Value, _ = adapter.Quantity(values[i])
 	}
 	return list, passed, nil
 }
@@ -65,6 +75,6 @@ func (by *plan) externalValue(key series.Key, what *told) external_metrics.Exter
 		set[l.Name] = l.Value
 	}
 	return external_metrics.ExternalMetricValue{
-		MetricName: by.entry.Metric, MetricLabels: set, Timestamp: what.time, WindowSeconds: what.window, Value: what.quantity,
+		MetricName: by.entry.Metric, MetricLabels: set, Timestamp: what.time, WindowSeconds: what.window,
 	}
 }

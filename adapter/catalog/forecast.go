@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/series"
@@ -79,9 +79,9 @@ func (by *plan) choose() error {
 
 // told is what a read tells of one sample.
 type told struct {
-	quantity resource.Quantity
-	time     metav1.Time
-	window   *int64
+	value  float64
+	time   metav1.Time
+	window *int64
 	// passed tells that it is a live value in a forecast's place.
 	passed bool
 }
@@ -107,8 +107,7 @@ func (by *plan) held(r *standing.Result, lacks error) *view {
 // tell returns the live value, or the forecast where the plan is for it and there is one to be served: in a gap the rest of its last path.
 // Its error is an API error.
 func (p *Provider) tell(by *plan, point series.Point, v *view) (told, error) {
-	quantity, _ := adapter.Quantity(point.Value)
-	live := told{quantity, adapter.TimeOf(&point, v.Result), by.window, by.ahead}
+	live := told{point.Value, adapter.TimeOf(&point, v.Result), by.window, by.ahead}
 	if !by.ahead {
 		return live, nil
 	}
@@ -123,6 +122,11 @@ func (p *Provider) tell(by *plan, point series.Point, v *view) (told, error) {
 	case !ok:
 		return live, v.lacks
 	}
-	quantity, _ = adapter.Quantity(value)
-	return told{quantity: quantity, time: metav1.NewTime(issued)}, nil
+	return told{value: value, time: metav1.NewTime(issued)}, nil
+}
+
+// demand is what is about to be told, but for its value: of an external metric, or of an object.
+func (by *plan) demand(object string, of []series.Key) shape.Demand {
+	from, to := by.choice.Span(time.Now())
+	return shape.Demand{Metric: by.live, Resource: by.entry.Resource, Namespace: by.asker, Object: object, Series: of, From: from, To: to}
 }

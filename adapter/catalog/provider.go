@@ -15,6 +15,7 @@ import (
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
 )
 
@@ -38,6 +39,8 @@ type ProviderOptions struct {
 	Forecasts Forecasts
 	Objects   adapter.Objects
 	Kinds     Kinds
+	// Shaper changes what is told; nil where nothing does.
+	Shaper shape.Shaper
 }
 
 // Provider implements the provider interfaces of custom-metrics-apiserver: it serves the metrics of the short form and
@@ -72,6 +75,8 @@ type plan struct {
 	choice adapter.Choice
 	// want has no name where the metric is not to be forecast.
 	want Wanted
+	// shaper is nil where nothing shapes the metric.
+	shaper shape.Shaper
 	// asker is the namespace that reads, "" for none, and namespace that of the described objects, "" for those in none.
 	asker, namespace string
 	kind             schema.GroupVersionKind
@@ -110,6 +115,7 @@ func (p *Provider) plan(k planKey, selector labels.Selector) (*plan, bool) {
 	if ahead {
 		made.live = strings.TrimSuffix(found.Metric, rules.ForecastSuffix)
 	}
+	made.shaper = shape.Of(p.Shaper, made.live)
 	p.fill(made, k)
 	if s.planned.Add(1) <= maxPlans {
 		s.plans.Store(k, made)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/catalog"
+	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
@@ -168,7 +169,7 @@ func (a *App) walk(ctx context.Context, g *generation, w *walk, namespace string
 		w.Query = ""
 		return w.err
 	}
-	told, total, err := g.read(ctx, w, namespace, selector)
+	told, total, err := g.read(shape.Noting(ctx, w.shaped), w, namespace, selector)
 	result := w.short
 	if w.keep.Expr != "" {
 		result, _ = g.demand.Get(ctx, w.keep) // it was read just now, and a failure has been told
@@ -186,6 +187,16 @@ func (a *App) walk(ctx context.Context, g *generation, w *walk, namespace string
 		w.Value = inspect.EachItsOwn
 	}
 	return err
+}
+
+// shaped notes why a demand is not what its value was.
+func (w *walk) shaped(object, reason string) {
+	if object != "" {
+		reason = object + ": " + reason
+	}
+	if len(w.Shaped) < mostExplained {
+		w.Shaped = append(w.Shaped, reason)
+	}
 }
 
 // freshness tells of the query.

@@ -20,6 +20,7 @@ import (
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/catalog"
 	"github.com/foresail/foresail/adapter/resource"
+	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/export/cloudwatch"
@@ -35,6 +36,8 @@ type generation struct {
 	demand   *standing.Demand
 	catalog  *catalog.Catalog
 	provider *catalog.Provider
+	// shapers have the last word on what is told, in this order.
+	shapers shape.Chain
 	// resources is nil where the config has no resourceRules, or there is no cluster whose pods they are of.
 	resources *resource.API
 	// exporter is nil where the config has no cloudWatch.
@@ -80,7 +83,7 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 		return nil, fmt.Errorf("cannot set up the queries on demand: %w", err)
 	}
 	short, err := adapter.New(adapter.Options{
-		Metrics: servedMetrics(file.Rules), Table: g.table, Outlooks: outlooks{a.tracker}, Objects: a.alive, Registerer: g.registry,
+		Metrics: servedMetrics(file.Rules), Table: g.table, Outlooks: outlooks{a.tracker}, Objects: a.alive, Shaper: g.shapers, Registerer: g.registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up the metrics API: %w", err)
@@ -89,7 +92,7 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 		return nil, fmt.Errorf("cannot set up the metrics API: %w", err)
 	}
 	g.provider = catalog.NewProvider(catalog.ProviderOptions{
-		Catalog: g.catalog, Short: short, Demand: g.demand, Forecasts: wants{outlooks{a.tracker}, a, g}, Objects: a.alive, Kinds: a.mapper,
+		Catalog: g.catalog, Short: short, Demand: g.demand, Forecasts: wants{outlooks{a.tracker}, a, g}, Objects: a.alive, Kinds: a.mapper, Shaper: g.shapers,
 	})
 	if file.Resource != nil && a.objects != nil {
 		g.resources = resource.New(a.resourceOptions(g, short))

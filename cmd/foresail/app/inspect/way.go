@@ -27,6 +27,8 @@ type Way struct {
 	// Values are those of single series, and More how many there are beside them.
 	Values []Value `json:"values,omitempty"`
 	More   int     `json:"more,omitempty"`
+	// Shaped are the schedules, boosts and limits that made another value of it, as each says.
+	Shaped []string `json:"shaped,omitempty"`
 	// Value says what the autoscaler makes of the values, or why there is none.
 	Value string `json:"value,omitempty"`
 }
@@ -97,6 +99,9 @@ func (y *Way) Write(w io.Writer) error {
 	}
 	if y.More > 0 {
 		say("series  and %d more", y.More)
+	}
+	for _, why := range y.Shaped {
+		say("shaped  %s", why)
 	}
 	say("value   %s", y.Value)
 	_, err := io.WriteString(w, text.String())
