@@ -106,6 +106,7 @@ var importRules = map[string][]string{
 	"cmd/foresail":              {"cmd/foresail", "adapter/apiserver"},
 	"bench":                     {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/kafka":                {"collectors"},
+	"test/recipes":              {"forecast"},
 	"test/e2e":                  {"adapter", "forecast"},
 	"test/oraclebackend":        {"cmd/foresail/app", "adapter", "forecast"},
 
