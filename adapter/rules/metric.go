@@ -35,6 +35,8 @@ type Metric struct {
 	Object   *Object   `yaml:"object"`
 	// Forecast, where set, has Name_forecast served beside the metric.
 	Forecast *Forecast `yaml:"forecast"`
+	// Limit, where set, is the most that is served of an external metric and of its forecast.
+	Limit *Limit `yaml:"limit"`
 }
 
 // External serves a metric through external.metrics.k8s.io.

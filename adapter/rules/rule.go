@@ -38,6 +38,8 @@ type Rule struct {
 	Namespaces []string
 	// Forecast is nil where no forecast is served.
 	Forecast *Forecast
+	// Limit is nil where all of the metric is served.
+	Limit *Limit
 }
 
 // External tells whether the metric is served through external.metrics.k8s.io.
@@ -100,10 +102,13 @@ func (c *check) rule(m Metric, backends []Backend) Rule {
 	if m.Forecast != nil {
 		m.Forecast = new(*m.Forecast)
 	}
+	if m.Limit != nil {
+		m.Limit = new(*m.Limit)
+	}
 	m.fill()
 	r := Rule{
 		Name: m.Name, Query: strings.TrimSpace(m.Query), Interval: m.Interval, MaxAge: m.MaxAge, NaN: m.NaN, Forecast: m.Forecast,
-		Namespaces: m.Namespaces,
+		Namespaces: m.Namespaces, Limit: m.Limit,
 	}
 	if problem := nameProblem(m.Name); problem != "" {
 		c.fail("name", "%s", problem)
@@ -127,6 +132,9 @@ func (c *check) rule(m Metric, backends []Backend) Rule {
 	m.Validate(func(field, problem string) { c.fail(field, "%s", problem) })
 	if m.Forecast != nil {
 		c.forecast(m.Forecast, m.Interval)
+	}
+	if r.Limit != nil {
+		c.limit(&r, backends)
 	}
 	return r
 }

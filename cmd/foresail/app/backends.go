@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/ceiling"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast/series"
@@ -48,6 +49,10 @@ func (g *generation) queries() []standing.Query {
 			Metric: r.Name, Expr: r.Query, Backend: g.backends[r.Backend], BackendName: r.Backend,
 			Interval: r.Interval, Timeout: timeouts[r.Backend], MaxAge: r.MaxAge,
 		})
+	}
+	for _, q := range ceiling.Queries(g.file.Rules, g.file.Pools) {
+		q.Backend, q.Timeout = g.backends[q.BackendName], timeouts[q.BackendName]
+		queries = append(queries, q)
 	}
 	return queries
 }

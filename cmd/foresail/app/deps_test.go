@@ -77,6 +77,8 @@ var importRules = map[string][]string{
 	"adapter/backend":           {"adapter/backend/relabel", "adapter/backend/wire", "forecast/series"},
 	"adapter/backend/relabel":   {},
 	"adapter/backend/wire":      {"forecast/series"},
+	"adapter/budget":            {},
+	"adapter/ceiling":           {"adapter", "adapter/budget", "adapter/rules", "adapter/shape", "adapter/standing"},
 	"adapter/confine":           {},
 	"adapter/rules":             {"forecast", "forecast/series", "forecast/slots", "adapter/backend", "adapter/confine"},
 	"adapter/legacy":            {"adapter/confine", "adapter/rules"},

@@ -138,3 +138,41 @@ func TestExplainWithoutAServer(t *testing.T) {
 		}
 	}
 }
+
+// A limit that is in pods, and a pool, hold the live value and its forecast, and explain says so: of 12.5 a limit of 1.5 pods
+// of 10, less a reserve of 4 tenths, leaves one pod; the pool has 1 of what takes 2 each.
+func TestExplainTellsOfCeilings(t *testing.T) {
+	a, url := start(t, fmt.Sprintf(`
+backends: [{name: main, prometheus: {url: %q}}]
+web: {listen: "127.0.0.1:0"}
+metrics:
+- {name: load, query: x, external: {}, forecast: {}, limit: {amount: 1.5, perPod: 10, reserve: "0.4"}}
+- {name: jobs, query: x, external: {}}
+- {name: free, query: x, external: {}}
+pools:
+- {name: gpu, budget: {query: count(gpu), reserve: 10.5}, members: [{metric: jobs, cost: 2}]}
+`, promServer(t, `{"metric":{},"value":[1,"12.5"]}`)))
+	for _, c := range []struct{ metric, told, explained string }{
+		{"load", "10", "shaped  the limit is 10 (1.5 pods of 10 less a reserve of 0.4), of 12.5 asked for\n"},
+		{"load_forecast", "10", "shaped  the limit is 10 (1.5 pods of 10 less a reserve of 0.4), of 12.5 asked for\n"},
+		{"jobs", "1", "shaped  pool gpu grants 1 of 13 that take 2 each; its budget is 2\n"},
+		{"free", "12500m", "value   12500m, the sum of 1 series\n"},
+	} {
+		if _, body := get(t, url+"/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/"+c.metric); !strings.Contains(body, fmt.Sprintf(`"value":%q`, c.told)) {
+			t.Errorf("%s: want %s in %s", c.metric, c.told, body)
+		}
+		var out bytes.Buffer
+		if err := inspect.ExplainLive(t.Context(), &out, a.WebURL(), c.metric, "shop", ""); err != nil || !strings.Contains(out.String(), c.explained) {
+			t.Errorf("%s: %v: want %q in\n%s", c.metric, err, c.explained, out.String())
+		}
+	}
+	_, page := get(t, a.WebURL()+"/metrics")
+	for _, want := range []string{
+		`foresail_limit{metric="load"} 10`, `foresail_limit_demand{metric="load"} 12.5`, `foresail_limit_known{metric="load"} 1`,
+		`foresail_pool_budget{pool="gpu"} 2`, `foresail_pool_granted{member="jobs",pool="gpu"} 1`, `foresail_rule_series{rule="gpu pool"} 1`,
+	} {
+		if !strings.Contains(page, want+"\n") {
+			t.Errorf("/metrics has no %s", want)
+		}
+	}
+}

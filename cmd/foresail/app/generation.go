@@ -82,6 +82,9 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 	if g.demand, err = standing.NewDemand(standing.DemandOptions{Table: g.table, Limit: a.opts.MaxQueries, Registerer: g.registry}); err != nil {
 		return nil, fmt.Errorf("cannot set up the queries on demand: %w", err)
 	}
+	if err := a.addCeilings(g); err != nil {
+		return nil, fmt.Errorf("cannot set up limits and pools: %w", err)
+	}
 	short, err := adapter.New(adapter.Options{
 		Metrics: servedMetrics(file.Rules), Table: g.table, Outlooks: outlooks{a.tracker}, Objects: a.alive, Shaper: g.shapers, Registerer: g.registry,
 	})

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/ceiling"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
@@ -42,6 +43,8 @@ type File struct {
 	// Metrics is what the file says is served, and Rules what that comes to.
 	Metrics []rules.Metric `yaml:"metrics"`
 	Rules   []rules.Rule   `yaml:"-"`
+	// Pools are budgets that metrics share.
+	Pools []ceiling.Pool `yaml:"pools"`
 	// Config is what prometheus-adapter reads of the file: rules, externalRules and resourceRules.
 	legacy.Config `yaml:",inline"`
 	Collectors    Collectors `yaml:"collectors"`
@@ -96,6 +99,7 @@ func (f *File) UsesStore() bool {
 		f.Resource != nil && f.Resource.Backend == StoreBackend ||
 		f.CloudWatch != nil && slices.ContainsFunc(f.CloudWatch.Metrics, func(m cloudwatch.Metric) bool { return m.Backend == StoreBackend }) ||
 		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend }) ||
+		slices.ContainsFunc(ceiling.Queries(f.Rules, f.Pools), func(q standing.Query) bool { return q.BackendName == StoreBackend }) ||
 		slices.ContainsFunc(slices.Concat(f.Custom, f.External), func(r legacy.Rule) bool { return r.Backend == StoreBackend })
 }
 
@@ -175,6 +179,7 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	}
 	f.readCalendars(dir, report)
 	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
+	ceiling.Validate(f.Pools, f.Metrics, known, func(field, problem string) { report("pools"+field, problem) })
 	adapter := &f.Config
 	adapter.Validate(known, report)
 	f.Collectors.validate(below(report, "collectors"))

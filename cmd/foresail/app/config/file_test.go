@@ -14,6 +14,7 @@ import (
 
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/backend/relabel"
+	"github.com/foresail/foresail/adapter/ceiling"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
@@ -53,24 +54,48 @@ var bad = map[string][]string{
 		`:9: metrics[1].forecast.quantile: 90 is not between 0.5 and 0.99`,
 		`:9: metrics[1].forecast.lead: 48h0m0s is longer than the shortest season, 24h0m0s`,
 	},
-	"metric_name_missing":            {`:2: metrics[0].name: missing: name the metric as autoscalers ask for it`},
-	"metric_name_slash":              {`:2: metrics[0].name: "shop/load" cannot stand in the path of a request: use letters, digits and _`},
-	"metric_name_star":               {`:2: metrics[0].name: "*" asks for all metrics: give the metric a name of its own`},
-	"metric_name_dot":                {`:2: metrics[0].name: ".." cannot stand in the path of a request: use letters, digits and _`},
-	"metric_name_long":               {`:2: metrics[0].name: longer than 253 bytes: shorten it`},
-	"metric_name_twice":              {`:5: metrics[1].name: "LOAD" is the name of metrics[0] too (case does not count): rename one of them`},
-	"metric_name_of_forecast":        {`:6: metrics[1].name: "Load_forecast" is the name of the forecast of metrics[0] too: rename one of them, or remove that forecast`},
-	"metric_interval_short":          {`:5: metrics[0].interval: 500ms is too short: use 1s or more`},
-	"metric_max_age_short":           {`:6: metrics[0].maxAge: 30s is shorter than the interval, 1m0s: a value would be too old before the next one comes`},
-	"metric_nan":                     {`:5: metrics[0].nan: "zero" is neither omit nor error`},
-	"metric_backend_unknown":         {`:8: metrics[0].backend: there is no backend "mian": known are main, store`},
-	"api_missing":                    {`:2: metrics[0]: nothing says where to serve it: add external: {}, pods: {} or object: {resource: ...}`},
-	"api_two":                        {`:2: metrics[0]: more than one of external, pods and object: keep one, and write another metric for the other`},
-	"object_resource_missing":        {`:4: metrics[0].object.resource: missing: name the resource in the plural with its group, as in deployments.apps`},
-	"object_resource_kind":           {`:4: metrics[0].object.resource: "Deployment" is not a resource: write it in lower case and in the plural with its group, as in deployments.apps`},
-	"object_resource_pods":           {`:4: metrics[0].object.resource: pods are served by pods: {}: write that in place of object`},
-	"object_resource_no_group":       {`:4: metrics[0].object.resource: deployments has no group: write deployments.apps`},
-	"object_namespace_of_none":       {`:4: metrics[0].object.namespaceLabel: nodes are in no namespace: remove it`},
+	"metric_name_missing":      {`:2: metrics[0].name: missing: name the metric as autoscalers ask for it`},
+	"metric_name_slash":        {`:2: metrics[0].name: "shop/load" cannot stand in the path of a request: use letters, digits and _`},
+	"metric_name_star":         {`:2: metrics[0].name: "*" asks for all metrics: give the metric a name of its own`},
+	"metric_name_dot":          {`:2: metrics[0].name: ".." cannot stand in the path of a request: use letters, digits and _`},
+	"metric_name_long":         {`:2: metrics[0].name: longer than 253 bytes: shorten it`},
+	"metric_name_twice":        {`:5: metrics[1].name: "LOAD" is the name of metrics[0] too (case does not count): rename one of them`},
+	"metric_name_of_forecast":  {`:6: metrics[1].name: "Load_forecast" is the name of the forecast of metrics[0] too: rename one of them, or remove that forecast`},
+	"metric_interval_short":    {`:5: metrics[0].interval: 500ms is too short: use 1s or more`},
+	"metric_max_age_short":     {`:6: metrics[0].maxAge: 30s is shorter than the interval, 1m0s: a value would be too old before the next one comes`},
+	"metric_nan":               {`:5: metrics[0].nan: "zero" is neither omit nor error`},
+	"metric_backend_unknown":   {`:8: metrics[0].backend: there is no backend "mian": known are main, store`},
+	"api_missing":              {`:2: metrics[0]: nothing says where to serve it: add external: {}, pods: {} or object: {resource: ...}`},
+	"api_two":                  {`:2: metrics[0]: more than one of external, pods and object: keep one, and write another metric for the other`},
+	"object_resource_missing":  {`:4: metrics[0].object.resource: missing: name the resource in the plural with its group, as in deployments.apps`},
+	"object_resource_kind":     {`:4: metrics[0].object.resource: "Deployment" is not a resource: write it in lower case and in the plural with its group, as in deployments.apps`},
+	"object_resource_pods":     {`:4: metrics[0].object.resource: pods are served by pods: {}: write that in place of object`},
+	"object_resource_no_group": {`:4: metrics[0].object.resource: deployments has no group: write deployments.apps`},
+	"object_namespace_of_none": {`:4: metrics[0].object.namespaceLabel: nodes are in no namespace: remove it`},
+	"limit_backend":            {`:5: metrics[0].limit.backend: there is no backend "mian": known are store`},
+	"limit_max_age":            {`:5: metrics[0].limit.maxAge: 10ms is too short: use 1s or more`},
+	"limit_missing":            {`:5: metrics[0].limit.amount: missing: give an amount above 0 and up to 9e12, or a query that tells it`},
+	"limit_per_pod":            {`:5: metrics[0].limit.perPod: -1: give what one pod carries in whole thousandths, as an averageValue is`},
+	"limit_pods":               {`:5: metrics[0].limit: is for external metrics, which are one demand: serve this one by external: {}`},
+	"limit_query":              {`:5: metrics[0].limit.query: this gives a range vector, which has no single value: wrap it in rate(), max_over_time() or the like`},
+	"limit_reserve":            {`:5: metrics[0].limit.reserve: "ten" is neither an amount, as in 2, nor a share below 100%, as in 10%`},
+	"limit_reserve_all":        {`:5: metrics[0].limit.reserve: 20 of 20 leaves nothing`},
+	"limit_two":                {`:5: metrics[0].limit.amount: there is a query, too: keep one of them`},
+	"pool_budget":              {`:7: pools[0].budget.amount: missing: give an amount above 0 and up to 9e12, or a query that tells it`},
+	"pool_cost":                {`:9: pools[0].members[0].cost: 0.0001: give what one pod takes of the budget in whole thousandths`},
+	"pool_members":             {`:6: pools[0].members: 0 members: list from 1 to 1000 metrics that share the budget`},
+	"pool_metric_pods":         {`:9: pools[0].members[0].metric: "each" is not an external metric, which are one demand: serve it by external: {}`},
+	"pool_metric_twice": {
+		`:10: pools[0].members[1].metric: "chat" is a member of pools[0] already: it can take from one pool only`,
+		`:14: pools[1].members[0].metric: "chat" is a member of pools[0] already: it can take from one pool only`,
+	},
+	"pool_metric_unknown":            {`:9: pools[0].members[0].metric: there is no metric "chatter" in metrics: members are metrics of the short form`},
+	"pool_minimum":                   {`:9: pools[0].members[0].minimum: -1 is not a number of pods`},
+	"pool_minimums":                  {`:8: pools[0].members: the minimums take 21, and the budget is 20: lower some of them, or remove members`},
+	"pool_name":                      {`:6: pools[0].name: missing: name the pool, as metrics and explain tell of it`},
+	"pool_name_twice":                {`:10: pools[1].name: "gpu" is the name of pools[0] too: rename one of them`},
+	"pool_per_pod":                   {`:9: pools[0].members[0].perPod: 33.3333: give what one pod carries in whole thousandths, as an averageValue is`},
+	"pool_weight":                    {`:9: pools[0].members[0].weight: 1e+06 is not between 0.001 and 1000`},
 	"query_missing":                  {`:2: metrics[0].query: missing: write the PromQL that gives the metric`},
 	"query_not_promql":               {`:3: metrics[0].query: this is not PromQL: at character 6: unclosed left parenthesis`},
 	"query_not_metricsql":            {`:6: metrics[0].query: this is neither PromQL nor MetricsQL: at character 6: unclosed left parenthesis`},
@@ -409,6 +434,30 @@ func TestLoadGoodFile(t *testing.T) {
 		{
 			Name: "cluster_load", Query: "sum by (cluster) (load)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
 			Resource: schema.GroupResource{Group: "example.com", Resource: "clusters"}, NameLabel: "cluster",
+		},
+		{
+			Name: "chat_requests", Query: "sum(chat_requests_in_flight)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
+			Limit: &rules.Limit{PerPod: 100, Quota: rules.Quota{
+				Query: `workload_memory_feasible_replicas_upper_bound{workload="chat"}`, Backend: StoreBackend, Reserve: "10%", MaxAge: 10 * time.Minute,
+			}},
+		},
+		{
+			Name: "batch_jobs", Query: "sum(batch_jobs_pending)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
+			Limit: &rules.Limit{Quota: rules.Quota{Amount: 50, Backend: "main", MaxAge: 5 * time.Minute}},
+		},
+		{Name: "night_jobs", Query: "sum(night_jobs_pending)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute},
+	}
+	want.Pools = []ceiling.Pool{
+		{
+			Name: "gpu", Budget: rules.Quota{Query: "sum(gpus)", Backend: "tenant", Reserve: "2", MaxAge: 10 * time.Minute},
+			Members: []ceiling.Member{
+				{Metric: "chat_requests", PerPod: 100, Cost: 2, Minimum: 1, Weight: 3, Priority: 10},
+				{Metric: "batch_jobs", PerPod: 1, Cost: 1, Weight: 1},
+			},
+		},
+		{
+			Name: "licences", Budget: rules.Quota{Amount: 20, MaxAge: 5 * time.Minute},
+			Members: []ceiling.Member{{Metric: "night_jobs", PerPod: 1, Cost: 1, Weight: 1}},
 		},
 	}
 	want.Metrics = got.Metrics // What Rules is made of.
