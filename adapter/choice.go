@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 
+	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/hold"
 	"github.com/foresail/foresail/forecast/series"
@@ -183,4 +184,19 @@ func (c *choice) matches(key series.Key) bool {
 		}
 	}
 	return true
+}
+
+// concerns tells whether a dropped series is a part of what the choice is for. Of one that does not exist a single label is known,
+// and whatever is required of the others may be so.
+func (c *choice) concerns(d standing.Drop) bool {
+	if d.Reason != standing.Absent {
+		return c.matches(d.Key)
+	}
+	of := keyLabels(d.Key)
+	for i := range c.requirements {
+		if r := &c.requirements[i]; of.Has(r.Key()) && !r.Matches(of) {
+			return false
+		}
+	}
+	return !c.none
 }

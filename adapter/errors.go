@@ -61,7 +61,7 @@ func (r *reading) firstDropped(about func(name string) bool) *dropped {
 	var first *dropped
 	for d := range r.view.dropped {
 		switch {
-		case d.namespace != r.namespace || !about(d.name) || !r.matches(d.drop.Key):
+		case d.namespace != r.namespace || !about(d.name) || !r.concerns(d.drop):
 		case !Omits(r.nan, d.drop.Reason):
 			return &d
 		case first == nil:
@@ -73,10 +73,15 @@ func (r *reading) firstDropped(about func(name string) bool) *dropped {
 
 // Omits tells whether a rule that says nan: omit leaves a series out of every answer. Another policy is "error", with
 // which every answer that such a series belongs to is an error, and "", with which it depends on the API.
-func Omits(nan string, why standing.Reason) bool { return nan == "omit" && why != standing.Duplicate }
+func Omits(nan string, why standing.Reason) bool {
+	return nan == "omit" && why != standing.Duplicate && why != standing.Absent
+}
 
-// unusable is the error of a series whose value is not a number.
+// unusable is the error of a series whose value is not a number, or that is expected and does not exist.
 func (r *reading) unusable(d *dropped) error {
+	if d.drop.Reason == standing.Absent {
+		return r.unknown("no series is %s, which its rule expects", d.drop.Key)
+	}
 	return r.unknown("the value of %s is %s (of %d series without a usable value)", d.drop.Key, d.drop.Reason, len(slices.Collect(r.view.dropped)))
 }
 

@@ -44,6 +44,9 @@ type External struct {
 	// NamespaceLabel is the label of the namespace that may read a series. Not set: every namespace reads all of them.
 	// With enforceNamespace it must be set.
 	NamespaceLabel string `yaml:"namespaceLabel"`
+	// Expect lists values of labels of which there must be series. Without one of them, a read that it would be a part of
+	// is an error: the autoscaler would sum the rest. Not together with NamespaceLabel.
+	Expect map[string][]string `yaml:"expect"`
 }
 
 // Pods serves a metric through custom.metrics.k8s.io, one series for each pod.

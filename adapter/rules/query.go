@@ -40,6 +40,12 @@ func (c *check) query(r *Rule, metricsQL bool) bool {
 			return false
 		}
 	}
+	for _, l := range r.Expect {
+		if drops(expr, l.Name) {
+			c.fail("external.expect."+l.Name, "no series of the query's result can have this label: keep it there, as in sum by (%s) (...)", l.Name)
+			return false
+		}
+	}
 	return true
 }
 

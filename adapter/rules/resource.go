@@ -23,6 +23,7 @@ func (c *check) api(m *Metric, r *Rule) {
 		c.fail("", "more than one of external, pods and object: keep one, and write another metric for the other")
 	case m.External != nil:
 		r.NamespaceLabel = m.External.NamespaceLabel
+		c.expect(m.External, r)
 	case m.Pods != nil:
 		r.Resource = schema.GroupResource{Resource: "pods"}
 		r.NameLabel, r.NamespaceLabel = m.Pods.PodLabel, m.Pods.NamespaceLabel

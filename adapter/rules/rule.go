@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/foresail/foresail/forecast/series"
 )
 
 // ForecastSuffix makes the name of a metric's forecast out of the metric's name.
@@ -36,6 +38,8 @@ type Rule struct {
 	NamespaceLabel string
 	// Namespaces are patterns of those that may read the metric; nil where all may.
 	Namespaces []string
+	// Expect are labels, sorted, of which the result of a query must have a series each; nil where any result is whole.
+	Expect []series.Label
 	// Forecast is nil where no forecast is served.
 	Forecast *Forecast
 	// Limit is nil where all of the metric is served.

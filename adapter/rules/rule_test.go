@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/series"
 )
 
 var backends = []Backend{{Name: "main", MetricsQL: true}, {Name: "store"}}
@@ -36,6 +37,10 @@ func TestBuild(t *testing.T) {
 	// 4 * 1s = 4s is not enough, 4 * 1m = 4m is.
 	f(Metric{Name: "a", Query: "x", Interval: time.Second, External: &External{NamespaceLabel: "ns"}},
 		Rule{Name: "a", Query: "x", Backend: "main", Interval: time.Second, MaxAge: time.Minute, NamespaceLabel: "ns"})
+	// Sorted by label, then by value.
+	f(Metric{Name: "a", Query: "x", External: &External{Expect: map[string][]string{"m": {"c"}, "e": {"b", "a"}}}},
+		Rule{Name: "a", Query: "x", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
+			Expect: []series.Label{{Name: "e", Value: "a"}, {Name: "e", Value: "b"}, {Name: "m", Value: "c"}}})
 	f(Metric{Name: "a", Query: "x", Backend: "store", Interval: time.Minute, Pods: &Pods{}},
 		Rule{Name: "a", Query: "x", Backend: "store", Interval: time.Minute, MaxAge: 4 * time.Minute,
 			Resource: schema.GroupResource{Resource: "pods"}, NameLabel: "pod", NamespaceLabel: "namespace"})

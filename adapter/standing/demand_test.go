@@ -301,7 +301,7 @@ func TestMetricsSumUpTheQueriesOfARule(t *testing.T) {
 			}
 		}
 		want := `
-# HELP foresail_rule_dropped_series Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate.
+# HELP foresail_rule_dropped_series Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate, or expected and absent.
 # TYPE foresail_rule_dropped_series gauge
 foresail_rule_dropped_series{rule="rule"} 3
 # HELP foresail_rule_series Series in a rule's last good evaluation.

@@ -197,6 +197,7 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 	}
 	for _, r := range g.rules {
 		result := newResult(r.name, at, points, r.result.Load())
+		result.expect(r.name, r.query.Expect, points)
 		outcome := "ok"
 		if len(result.Points) == 0 {
 			outcome = "empty"

@@ -25,7 +25,7 @@ func newMetrics(e *evaluator) *metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_rule_failures_total",
 			Help: "Evaluations of a rule's query that left it, or some of its series, without a new value, by reason: the backend's " +
-				"(unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, canceled), limit, no_data, nan, infinite, duplicate or other.",
+				"(unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, canceled), limit, no_data, nan, infinite, duplicate, absent or other.",
 		}, []string{"rule", "reason"}),
 		seconds: prometheus.NewSummaryVec(prometheus.SummaryOpts{
 			Name: "foresail_rule_evaluation_seconds",
@@ -42,7 +42,7 @@ func newMetrics(e *evaluator) *metrics {
 			series: prometheus.NewDesc("foresail_rule_series",
 				"Series in a rule's last good evaluation.", rule, nil),
 			dropped: prometheus.NewDesc("foresail_rule_dropped_series",
-				"Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate.", rule, nil),
+				"Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate, or expected and absent.", rule, nil),
 		},
 	}
 }

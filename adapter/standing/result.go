@@ -2,6 +2,7 @@ package standing
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/foresail/foresail/forecast/series"
@@ -13,7 +14,7 @@ type Result struct {
 	// the backend's. Their order is the backend's. No points after a good evaluation means that the query returned no
 	// data.
 	Points []series.Point
-	// Dropped are the series of the same vector that have no usable value.
+	// Dropped are the series of the same vector that have no usable value, and what the rule expects and the vector lacks.
 	Dropped []Drop
 	// Shape is the same pointer in results whose Points have the same keys in the same order, so that what follows from
 	// the keys need not be worked out again; nil where nothing is known of that.
@@ -56,6 +57,7 @@ const (
 	NaN       Reason = "NaN"
 	Infinite  Reason = "infinite"
 	Duplicate Reason = "duplicate" // several values of one label set, none of them better than the others
+	Absent    Reason = "absent"    // no series at all has the label that is the key
 )
 
 // newResult sorts a vector's points into usable and dropped ones under the metric's name, or under their own where it is
@@ -81,6 +83,26 @@ func newResult(metric string, at time.Time, points []series.Point, last *Result)
 		}
 	}
 	return r
+}
+
+// expect drops, as absent, what is expected and lacking. Without any point nothing is known of the rest either.
+func (r *Result) expect(metric string, labels []series.Label, points []series.Point) {
+	if len(points) == 0 {
+		return
+	}
+	for _, l := range Lacking(labels, points) {
+		r.Dropped = append(r.Dropped, Drop{series.NewKey(metric, l), Absent})
+	}
+}
+
+// Lacking returns those of the labels that none of the points has, whatever its value.
+func Lacking(labels []series.Label, points []series.Point) (lacking []series.Label) {
+	for _, l := range labels {
+		if !slices.ContainsFunc(points, func(p series.Point) bool { return p.Key.Get(l.Name) == l.Value }) {
+			lacking = append(lacking, l)
+		}
+	}
+	return lacking
 }
 
 func usable(value float64) bool { return !math.IsNaN(value) && !math.IsInf(value, 0) }

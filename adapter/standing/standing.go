@@ -41,6 +41,8 @@ type Query struct {
 	Timeout time.Duration
 	// MaxAge is how long readers accept the last good result, above 0. It is only told in the log: readers hold it.
 	MaxAge time.Duration
+	// Expect are labels of which a result that has series must have one each: those that have none are dropped as Absent.
+	Expect []series.Label
 	// Asker is the namespace that a Demand counts the query for, "" for none.
 	Asker string
 	// Observed is the name by which the observer of a Demand hears of the query; with "" it does not. Readers of one query

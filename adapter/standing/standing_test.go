@@ -429,6 +429,30 @@ func TestShapeIsThatOfTheKeys(t *testing.T) {
 			t.Errorf("%s: same shape %v, %d points, %d dropped; want %v, %d and %d", test.what, same, len(r.Points), len(r.Dropped), test.same, test.usable, test.dropped)
 		}
 	}
+	// What is expected is looked for each time, also where the series are those of the last time.
+	for _, test := range []struct{ expected, names, absent string }{
+		{"a c", "a b c", ""}, {"a d", "a b c", `[rule{n="d"}]`}, {"a b", "c", `[rule{n="a"} rule{n="b"}]`}, {"a", "", ""},
+	} {
+		var want []series.Label
+		for n := range strings.FieldsSeq(test.expected) {
+			want = append(want, series.Label{Name: "n", Value: n})
+		}
+		points := vector(test.names, 1)
+		r := newResult("rule", time.Now(), points, last)
+		r.expect("rule", want, points)
+		var absent []series.Key
+		for _, d := range r.Dropped {
+			if d.Reason == Absent {
+				absent = append(absent, d.Key)
+			}
+		}
+		if got := fmt.Sprint(absent); got != test.absent && (test.absent != "" || absent != nil) {
+			t.Errorf("%s of %s: absent are %v, want %s", test.expected, test.names, absent, test.absent)
+		}
+		if failures := strings.Join(r.failures(), " "); test.absent != "" && failures != "absent" || test.names == "" && failures != "no_data" {
+			t.Errorf("%s of %s fails by %q", test.expected, test.names, failures)
+		}
+	}
 	if points := vector("a b c", 1); newResult("rule", time.Now(), points, last).Points[0].Key.Metric != "rule" || points[0].Key.Metric != "" {
 		t.Error("the backend's points are shared by rules and must stay as they are")
 	}
@@ -492,7 +516,7 @@ func TestMetrics(t *testing.T) {
 # HELP foresail_rule_age_seconds Age of a rule's last good evaluation, the oldest where it has several queries; absent before the first.
 # TYPE foresail_rule_age_seconds gauge
 foresail_rule_age_seconds{rule="good"} 3
-# HELP foresail_rule_dropped_series Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate.
+# HELP foresail_rule_dropped_series Series of a rule's last good evaluation without a usable value: NaN, infinite or duplicate, or expected and absent.
 # TYPE foresail_rule_dropped_series gauge
 foresail_rule_dropped_series{rule="good"} 1
 # HELP foresail_rule_evaluations_total Evaluations of a rule's query by outcome: ok, empty (no usable series) or error.
@@ -503,7 +527,7 @@ foresail_rule_evaluations_total{outcome="error",rule="bad"} 1
 foresail_rule_evaluations_total{outcome="error",rule="good"} 0
 foresail_rule_evaluations_total{outcome="ok",rule="bad"} 0
 foresail_rule_evaluations_total{outcome="ok",rule="good"} 1
-# HELP foresail_rule_failures_total Evaluations of a rule's query that left it, or some of its series, without a new value, by reason: the backend's (unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, canceled), limit, no_data, nan, infinite, duplicate or other.
+# HELP foresail_rule_failures_total Evaluations of a rule's query that left it, or some of its series, without a new value, by reason: the backend's (unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, canceled), limit, no_data, nan, infinite, duplicate, absent or other.
 # TYPE foresail_rule_failures_total counter
 foresail_rule_failures_total{reason="nan",rule="good"} 1
 foresail_rule_failures_total{reason="other",rule="bad"} 1

@@ -102,6 +102,26 @@ func TestExplainFollowsAReadToItsValue(t *testing.T) {
 	}
 }
 
+// A sum without a part that is expected is no value.
+func TestExplainTellsWhatIsExpected(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"engine":"bi"},"value":[1,"7.2"]}]}}`)
+	}))
+	defer server.Close()
+	const metric = "metrics: [{name: pods, query: sum by (engine) (x), external: {expect: {engine: [%s]}}}]"
+	for engines, want := range map[string]string{
+		"bi":      "the sum of 1 series",
+		"bi, new": "unknown, so the autoscaler holds its size: a sum without one of its parts is not known",
+	} {
+		file := write(t, fmt.Sprintf("backends: [{name: main, prometheus: {url: %q}}]\n"+metric, server.URL, engines))
+		status, stdout, stderr := call(t, "explain", "pods", "--config", file)
+		if status != 0 || !strings.Contains(stdout, want) || strings.Contains(engines, "new") != strings.Contains(stdout, `{engine="new"}`) {
+			t.Errorf("%s: status %d %q, want %q in:\n%s", engines, status, stderr, want, stdout)
+		}
+	}
+}
+
 // Whom to ask has to be said, once; a server that is not there is an error and not a mistake of usage.
 func TestExplainAsksAServer(t *testing.T) {
 	for _, c := range []struct {

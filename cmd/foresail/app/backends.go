@@ -47,7 +47,7 @@ func (g *generation) queries() []standing.Query {
 	for _, r := range g.file.Rules {
 		queries = append(queries, standing.Query{
 			Metric: r.Name, Expr: r.Query, Backend: g.backends[r.Backend], BackendName: r.Backend,
-			Interval: r.Interval, Timeout: timeouts[r.Backend], MaxAge: r.MaxAge,
+			Interval: r.Interval, Timeout: timeouts[r.Backend], MaxAge: r.MaxAge, Expect: r.Expect,
 		})
 	}
 	for _, q := range ceiling.Queries(g.file.Rules, g.file.Pools) {

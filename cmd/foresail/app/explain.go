@@ -280,7 +280,7 @@ func (a *App) values(w *walk, r *standing.Result, told map[string]string, err er
 	}
 	for _, d := range r.Dropped {
 		if w.mine(d.Key) {
-			add(inspect.Value{Series: d.Key.String(), Value: string(d.Reason), Object: d.Key.Get(w.nameLabel), Told: "not a number that can be served"})
+			add(inspect.Value{Series: d.Key.String(), Value: string(d.Reason), Object: d.Key.Get(w.nameLabel), Told: inspect.Unserved(d.Reason)})
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/foresail/foresail/collectors/rpc"
 	"github.com/foresail/foresail/export/cloudwatch"
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/slots"
 )
 
@@ -44,6 +45,12 @@ var bad = map[string][]string{
 	"billion_laughs": {
 		`:1: metrics[0]: must be a mapping of keys to values, not a list`,
 		`:1: metrics[1]: must be a mapping of keys to values, not a list`,
+	},
+	"metric_expect": {
+		`:4: metrics[0].external.expect.engine: no series of the query's result can have this label: keep it there, as in sum by (engine) (...)`,
+		`:8: metrics[1].external.expect: "module" has no value, or an empty one: list those of which there must be series, as in {engine: [bi, ml]}`,
+		`:9: metrics[1].external.expect.engine: "ml" is listed twice: remove one`,
+		`:13: metrics[2].external.expect: cannot be told for each namespace: remove it, or namespaceLabel`,
 	},
 	"many": {
 		`:2: metrics[0].name: missing: name the metric as autoscalers ask for it`,
@@ -434,6 +441,10 @@ func TestLoadGoodFile(t *testing.T) {
 		{
 			Name: "cluster_load", Query: "sum by (cluster) (load)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
 			Resource: schema.GroupResource{Group: "example.com", Resource: "clusters"}, NameLabel: "cluster",
+		},
+		{
+			Name: "engine_load", Query: "sum by (engine) (load)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
+			Expect: []series.Label{{Name: "engine", Value: "bi"}, {Name: "engine", Value: "ml"}},
 		},
 		{
 			Name: "chat_requests", Query: "sum(chat_requests_in_flight)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,

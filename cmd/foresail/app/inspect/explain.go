@@ -11,7 +11,9 @@ import (
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/forecast/series"
 )
 
 // Explain writes, for each API that serves the metric, the way of a read: what the autoscaler asks for, the rule, the
@@ -88,10 +90,14 @@ func (e *Entry) answer(ctx context.Context, way *Way, askers askers) {
 			Series: point.Key.String(), Value: fmt.Sprint(point.Value), Object: point.Key.Get(e.label), Told: told,
 		})
 	}
+	lacking := standing.Lacking(e.expect, points)
+	for _, l := range lacking {
+		way.Values = append(way.Values, Value{Series: series.NewKey("", l).String(), Value: string(standing.Absent), Told: Unserved(standing.Absent)})
+	}
 	switch {
 	case e.API != "external":
 		way.Value = EachItsOwn
-	case !usable:
+	case !usable, len(lacking) > 0:
 		unknown(", so the autoscaler holds its size: a sum without one of its parts is not known")
 	default:
 		quantity, _ := adapter.Quantity(sum)
@@ -110,10 +116,18 @@ func SumOf(quantity string, series int) string {
 // served is what is told of a value, and whether it is a number.
 func served(value float64) (string, bool) {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
-		return "not a number that can be served", false
+		return Unserved(standing.NaN), false
 	}
 	quantity, _ := adapter.Quantity(value)
 	return quantity.String(), true
+}
+
+// Unserved is what is told of a series in place of a value that cannot be.
+func Unserved(why standing.Reason) string {
+	if why == standing.Absent {
+		return "expected, and no series has it"
+	}
+	return "not a number that can be served"
 }
 
 // Near names the metrics that a wrong name was meant to be, in parentheses; "" where none is like it.

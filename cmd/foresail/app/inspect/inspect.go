@@ -51,6 +51,7 @@ type Entry struct {
 
 	backend string
 	label   string
+	expect  []series.Label
 	refused error // of reads from the namespace
 }
 
@@ -63,7 +64,7 @@ func Entries(ctx context.Context, o Options) ([]Entry, error) {
 	var entries []Entry
 	taken := map[string]bool{}
 	for i, r := range o.File.Rules {
-		e := Entry{API: "external", Metric: r.Name, Rule: fmt.Sprintf("metrics[%d]", i), One: r.Query, All: r.Query, backend: r.Backend, label: r.NameLabel}
+		e := Entry{API: "external", Metric: r.Name, Rule: fmt.Sprintf("metrics[%d]", i), One: r.Query, All: r.Query, backend: r.Backend, label: r.NameLabel, expect: r.Expect}
 		if !r.External() {
 			e.API, e.Resource = "custom", r.Resource.String()
 		}
