@@ -88,17 +88,24 @@ func (q Query) Counter() string {
 	return ""
 }
 
-// Total tells whether the result is certainly a sum or a count, which as such does not become less where the same load
-// is shared by more pods.
-func (q Query) Total() bool {
-	if q.expr == nil {
-		return false
-	}
-	outer := plainValue(q.expr)
-	if a, ok := outer.(*parser.AggregateExpr); ok {
-		return a.Op == parser.SUM || a.Op == parser.COUNT
+// Total tells whether the result is certainly a sum or a count, or how many times the size of one such is, which as such
+// does not become less where the same load is shared by more pods.
+func (q Query) Total() bool { return q.expr != nil && total(q.expr) }
+
+func total(e parser.Expr) bool {
+	switch e := plainValue(e).(type) {
+	case *parser.AggregateExpr:
+		return e.Op == parser.SUM || e.Op == parser.COUNT
+	case *parser.BinaryExpr:
+		return e.Op == parser.ADD && total(e.LHS) && total(e.RHS) || e.Op == parser.DIV && total(e.LHS) && size(e.RHS)
 	}
 	return false
+}
+
+// size tells whether the result is certainly that of one of many.
+func size(e parser.Expr) bool {
+	a, ok := plainValue(e).(*parser.AggregateExpr)
+	return ok && (a.Op == parser.MAX || a.Op == parser.MIN || a.Op == parser.AVG || a.Op == parser.QUANTILE)
 }
 
 // Mean tells whether the result is certainly an average, a quantile or a ratio, which as such is not to be divided by
@@ -113,7 +120,7 @@ func (q Query) Mean() bool {
 	case *parser.Call:
 		return e.Func.Name == "histogram_quantile"
 	case *parser.BinaryExpr:
-		return e.Op == parser.DIV && e.LHS.Type() == parser.ValueTypeVector && e.RHS.Type() == parser.ValueTypeVector
+		return e.Op == parser.DIV && e.LHS.Type() == parser.ValueTypeVector && e.RHS.Type() == parser.ValueTypeVector && !total(e)
 	}
 	return false
 }

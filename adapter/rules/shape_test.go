@@ -37,6 +37,10 @@ func TestShape(t *testing.T) {
 	f("count(x_total)", "total ")
 	f("sum(x) / sum(y)", "mean ")
 	f("100 / sum(x)", "")
+	f("sum by (a) (x) / on (a) group_left () max by (a) (y)", "total ") // As many pods as are needed, where y is what one can do.
+	f("(sum(x) + count(y)) / avg(z)", "total ")
+	f("sum(x) + max(y)", "")
+	f("max(x) / max(y)", "mean ")
 	f("avg(x) / 2", "mean ")
 	f("histogram_quantile(0.9, sum by (le) (rate(x[5m])))", "mean ")
 	f("max(x)", "")

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/test/recipes"
 )
 
 func read(t *testing.T, path string) string {
@@ -50,6 +51,20 @@ func TestDocumentedConfigsAreValid(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			return
+		}
+	}
+}
+
+// Neither the configs nor the HPAs of docs/recipes have anything that foresail check would change.
+func TestRecipesPassTheCheck(t *testing.T) {
+	pages, err := recipes.Pages("../../docs/recipes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		file := write(t, "backends: [{name: main, prometheus: {url: http://prometheus.monitoring.svc:9090}}]\n"+p.Config)
+		if status, stdout, stderr := call(t, "check", file, "--hpa", write(t, p.HPA)); status != 0 || !strings.Contains(stdout, "no problems") {
+			t.Errorf("%s: status %d, %s%s", p.Name, status, stdout, stderr)
 		}
 	}
 }
