@@ -22,6 +22,26 @@ func ParseQuery(text string, metricsQL bool) (Query, string) {
 	return Query{expr}, problem
 }
 
+// Always tells whether it is certain that the query has a result whatever the numbers are, as a condition must not: it is a scalar or
+// compares with bool.
+func (q Query) Always() bool {
+	if q.expr == nil {
+		return false
+	}
+	compares, ok := bare(q.expr).(*parser.BinaryExpr)
+	return q.expr.Type() == parser.ValueTypeScalar || ok && compares.ReturnBool
+}
+
+func bare(e parser.Expr) parser.Expr {
+	for {
+		p, ok := e.(*parser.ParenExpr)
+		if !ok {
+			return e
+		}
+		e = p.Expr
+	}
+}
+
 // Drops tells whether it is certain that no series of the result has the label.
 func (q Query) Drops(label string) bool { return q.expr != nil && drops(q.expr, label) }
 

@@ -82,10 +82,10 @@ func One(ctx context.Context, s Shaper, d Demand, value float64) float64 {
 	}
 	d.Value = max(value, 0)
 	to, reasons := s.Shape(&d)
-	if len(reasons) == 0 {
+	note(ctx, d.Object, reasons)
+	if len(reasons) == 0 || to == d.Value {
 		return value
 	}
-	note(ctx, d.Object, reasons)
 	return to
 }
 
@@ -101,10 +101,10 @@ func Sum(ctx context.Context, s Shaper, d Demand, values []float64) {
 	}
 	d.Value = sum
 	to, reasons := s.Shape(&d)
-	if len(reasons) == 0 {
+	note(ctx, "", reasons)
+	if len(reasons) == 0 || to == sum {
 		return
 	}
-	note(ctx, "", reasons)
 	for i, v := range values {
 		switch {
 		case sum > 0:
@@ -134,6 +134,9 @@ func Noting(ctx context.Context, each func(object, reason string)) context.Conte
 }
 
 func note(ctx context.Context, object string, reasons []string) {
+	if len(reasons) == 0 {
+		return
+	}
 	if each, ok := ctx.Value(noting{}).(func(object, reason string)); ok {
 		for _, reason := range reasons {
 			each(object, reason)

@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/ceiling"
+	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast/series"
@@ -50,7 +52,7 @@ func (g *generation) queries() []standing.Query {
 			Interval: r.Interval, Timeout: timeouts[r.Backend], MaxAge: r.MaxAge, Expect: r.Expect,
 		})
 	}
-	for _, q := range ceiling.Queries(g.file.Rules, g.file.Pools) {
+	for _, q := range slices.Concat(ceiling.Queries(g.file.Rules, g.file.Pools), planned.Queries(g.file.Boosts)) {
 		q.Backend, q.Timeout = g.backends[q.BackendName], timeouts[q.BackendName]
 		queries = append(queries, q)
 	}

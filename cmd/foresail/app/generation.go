@@ -19,6 +19,7 @@ import (
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/catalog"
+	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/resource"
 	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
@@ -38,6 +39,7 @@ type generation struct {
 	provider *catalog.Provider
 	// shapers have the last word on what is told, in this order.
 	shapers shape.Chain
+	boosts  *planned.Boosts
 	// resources is nil where the config has no resourceRules, or there is no cluster whose pods they are of.
 	resources *resource.API
 	// exporter is nil where the config has no cloudWatch.
@@ -56,6 +58,9 @@ type generation struct {
 // build makes a generation, not running yet.
 func (a *App) build(file *config.File) (_ *generation, err error) {
 	g := &generation{file: file, backends: map[string]queryable{}, registry: prometheus.NewRegistry()}
+	if err := a.plan(g); err != nil {
+		return nil, fmt.Errorf("cannot set up schedules and boosts: %w", err)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.close())
@@ -191,6 +196,7 @@ type observer struct {
 // Observe passes on a good evaluation.
 func (o observer) Observe(metric string, at time.Time, points []series.Point) {
 	if o.app.current.Load() == o.of {
+		o.of.boosts.Observe(metric, at, points)
 		o.app.learner.Observe(metric, at, points)
 	}
 }

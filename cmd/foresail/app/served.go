@@ -12,6 +12,7 @@ import (
 	"github.com/foresail/foresail/adapter/catalog"
 	"github.com/foresail/foresail/adapter/kube"
 	"github.com/foresail/foresail/adapter/legacy"
+	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/resource"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
@@ -37,6 +38,18 @@ func servedMetrics(all []rules.Rule) []adapter.Metric {
 		metrics = append(metrics, m)
 	}
 	return metrics
+}
+
+// plan has what schedules and boosts ask for told, boosts first: what they make of a value may still be below a floor.
+func (a *App) plan(g *generation) error {
+	var before *planned.Boosts
+	if old := a.current.Load(); old != nil {
+		before = old.boosts
+	}
+	schedules := planned.NewSchedules(g.file.Schedules)
+	g.boosts = planned.NewBoosts(g.file.Boosts, before)
+	g.shapers = append(g.shapers, g.boosts, schedules)
+	return g.registry.Register(planned.Collector{Schedules: schedules, Boosts: g.boosts})
 }
 
 // watchedResources are those that selectors choose among: watching them from the start spares their first reader.

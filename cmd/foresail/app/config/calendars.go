@@ -17,22 +17,27 @@ import (
 	"github.com/foresail/foresail/forecast/slots"
 )
 
-// readCalendars reads the files that the forecasts' calendars name, relative to dir.
+// readCalendars reads the files that the calendars of forecasts and schedules name, relative to dir.
 func (f *File) readCalendars(dir string, report func(field, problem string)) {
-	read := func(at string, f *rules.Forecast) {
-		if f == nil {
-			return
-		}
-		for i := range f.Calendar {
-			entry := &f.Calendar[i]
+	readAll := func(at string, calendar []rules.CalendarEntry) {
+		for i := range calendar {
+			entry := &calendar[i]
 			if entry.File == "" {
 				continue
 			}
 			var err error
 			if entry.Text, err = readCalendar(calendarPath(dir, entry.File)); err != nil {
-				report(fmt.Sprintf("%s.forecast.calendar[%d].file", at, i), fmt.Sprintf("cannot read the calendar: %v", err))
+				report(fmt.Sprintf("%s.calendar[%d].file", at, i), fmt.Sprintf("cannot read the calendar: %v", err))
 			}
 		}
+	}
+	read := func(at string, f *rules.Forecast) {
+		if f != nil {
+			readAll(at+".forecast", f.Calendar)
+		}
+	}
+	for i := range f.Schedules {
+		readAll(fmt.Sprintf("schedules[%d]", i), f.Schedules[i].Calendar)
 	}
 	for i := range f.Metrics {
 		read(fmt.Sprintf("metrics[%d]", i), f.Metrics[i].Forecast)
@@ -61,13 +66,19 @@ func CalendarFiles(name string, data []byte) []string {
 		return nil // Loading it says so.
 	}
 	var paths []string
+	add := func(calendar *yaml.Node) {
+		for _, entry := range items(calendar) {
+			if file := child(entry, "file"); file != nil && file.Kind == yaml.ScalarNode && file.Value != "" {
+				paths = append(paths, calendarPath(filepath.Dir(name), file.Value))
+			}
+		}
+	}
+	for _, s := range items(child(root, "schedules")) {
+		add(child(s, "calendar"))
+	}
 	for _, list := range []string{"metrics", "rules", "externalRules"} {
 		for _, rule := range items(child(root, list)) {
-			for _, entry := range items(child(child(rule, "forecast"), "calendar")) {
-				if file := child(entry, "file"); file != nil && file.Kind == yaml.ScalarNode && file.Value != "" {
-					paths = append(paths, calendarPath(filepath.Dir(name), file.Value))
-				}
-			}
+			add(child(child(rule, "forecast"), "calendar"))
 		}
 	}
 	slices.Sort(paths)

@@ -13,6 +13,7 @@ import (
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/ceiling"
 	"github.com/foresail/foresail/adapter/legacy"
+	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/collectors/kafka"
@@ -45,6 +46,9 @@ type File struct {
 	Rules   []rules.Rule   `yaml:"-"`
 	// Pools are budgets that metrics share.
 	Pools []ceiling.Pool `yaml:"pools"`
+	// Schedules and Boosts change what is told of metrics, at known times and while a condition has them.
+	Schedules []planned.Schedule `yaml:"schedules"`
+	Boosts    []planned.Boost    `yaml:"boost"`
 	// Config is what prometheus-adapter reads of the file: rules, externalRules and resourceRules.
 	legacy.Config `yaml:",inline"`
 	Collectors    Collectors `yaml:"collectors"`
@@ -98,6 +102,7 @@ func (f *File) UsesStore() bool {
 	return len(f.Backends) == 0 || len(f.RemoteWrite) > 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || len(f.Collectors.NodeMemory) > 0 ||
 		f.Resource != nil && f.Resource.Backend == StoreBackend ||
 		f.CloudWatch != nil && slices.ContainsFunc(f.CloudWatch.Metrics, func(m cloudwatch.Metric) bool { return m.Backend == StoreBackend }) ||
+		slices.ContainsFunc(f.Boosts, func(b planned.Boost) bool { return b.Backend == StoreBackend }) ||
 		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend }) ||
 		slices.ContainsFunc(ceiling.Queries(f.Rules, f.Pools), func(q standing.Query) bool { return q.BackendName == StoreBackend }) ||
 		slices.ContainsFunc(slices.Concat(f.Custom, f.External), func(r legacy.Rule) bool { return r.Backend == StoreBackend })
@@ -180,6 +185,9 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	f.readCalendars(dir, report)
 	f.Rules = rules.Build(f.Metrics, known, func(field, problem string) { report("metrics"+field, problem) })
 	ceiling.Validate(f.Pools, f.Metrics, known, func(field, problem string) { report("pools"+field, problem) })
+	named := planned.Known{Metrics: f.Metrics, Others: len(f.Custom)+len(f.External) > 0, Backends: known}
+	planned.ValidateSchedules(f.Schedules, named, func(field, problem string) { report("schedules"+field, problem) })
+	planned.ValidateBoosts(f.Boosts, named, func(field, problem string) { report("boost"+field, problem) })
 	adapter := &f.Config
 	adapter.Validate(known, report)
 	f.Collectors.validate(below(report, "collectors"))
