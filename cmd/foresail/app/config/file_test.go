@@ -16,6 +16,7 @@ import (
 	"github.com/foresail/foresail/adapter/backend/relabel"
 	"github.com/foresail/foresail/adapter/ceiling"
 	"github.com/foresail/foresail/adapter/legacy"
+	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/collectors/kafka"
@@ -269,6 +270,44 @@ var bad = map[string][]string{
 		`:10: resourceRules.CPU: unknown key; did you mean "cpu"?`,
 		`:11: resourceRules.window: is empty: write a duration, as in 30s, or remove the key`,
 	},
+	"schedules": {
+		`:5: schedules[0].timezone: "Europe/Berln" is not a time zone: use a name of the IANA database such as Europe/Berlin`,
+		`:6: schedules[1].cron: "0 8 30 2 *" cannot be used: no date fits it, so it would never start`,
+		`:7: schedules[2].cron: "0 8 * *" cannot be used: it has 4 fields and needs 5 (minute, hour, day, month, weekday), or 6 with the second first`,
+		`:8: schedules[3].floor: -10 is not above 0 and at most 9e12`,
+		`:9: schedules[4].factor: there is a floor, too: keep one of them, or write two schedules`,
+		`:10: schedules[5]: asks for nothing: set floor or factor`,
+		`:11: schedules[6].factor: 2000 is not above 0 and at most 1000`,
+		`:12: schedules[7]: never starts: set cron with duration, or calendar`,
+		`:13: schedules[8].duration: missing: say how long it is in force from each start`,
+		`:14: schedules[9].rampUp: must not be negative`,
+		`:14: schedules[9].duration: 960h0m0s is not from 0 to 31d`,
+		`:15: schedules[10].calendar[1].file: cannot read the calendar: open testdata/none.ics: no such file or directory`,
+		`:15: schedules[10].calendar[0].day: "24.12.2026" is not a date such as 2026-12-25`,
+		`:15: schedules[10].duration: is that of starts by cron: the calendar's events end by themselves`,
+		`:16: schedules[11].cron: "* * * * * *" starts more than 10000 times within its duration of 720h0m0s: start it less often`,
+		`:17: schedules[12].metrics[0]: busy is the value of single pods, and with a floor below each an autoscaler would never stop to add some: use a factor`,
+		`:18: schedules[13].metrics[0]: no rule serves a metric "laod"`,
+		`:18: schedules[13].metrics[1]: load_forecast is a forecast: name load, with which it is meant`,
+		`:19: schedules[14].name: "pods" is the name of schedules[12] too: rename one of them`,
+		`:19: schedules[14].metrics: missing: name the metrics that it adds to`,
+		`:19: schedules[14].selector: "a in b" is no selector of labels: unable to parse requirement: found 'b' expected: '('`,
+		`:19: schedules[14].namespaces[0]: "team-[a" is not the name of a namespace, nor a pattern like team-*`,
+		`:20: schedules[15].name: missing: name it, so that explain and metrics can`,
+	},
+	"boost": {
+		`:4: boost[0].factor: 0 is not above 0 and at most 1000`,
+		`:5: boost[1].coolDown: must not be negative`,
+		`:5: boost[1].name: "a" is the name of boost[0] too: rename one of them`,
+		`:5: boost[1].duration: 0s is not above 0 and at most 31d: say how long a boost lasts`,
+		`:6: boost[2].query: missing: write the condition, as in rate(errors_total[1m]) > 5`,
+		`:7: boost[3].query: this is not PromQL: at character 4: unexpected end of input`,
+		`:8: boost[4].query: this returns a value whatever it is, so the condition would always be true: compare without bool, as in x > 5`,
+		`:9: boost[5].interval: 1ms is too short: use 1s or more`,
+		`:9: boost[5].query: this returns a value whatever it is, so the condition would always be true: compare without bool, as in x > 5`,
+		`:10: boost[6].metrics[0]: no rule serves a metric "none"`,
+		`:10: boost[6].backend: there is no backend "mian": known are store`,
+	},
 	"rule_two_documents": {`:4: a second YAML document begins here: only one is read, put all of it into the first`},
 }
 
@@ -299,6 +338,10 @@ func TestLoadMissingFile(t *testing.T) {
 
 func TestLoadGoodFile(t *testing.T) {
 	got, err := Load("testdata/conf.good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	holidays, err := os.ReadFile("testdata/holidays.ics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +381,20 @@ func TestLoadGoodFile(t *testing.T) {
 				Name: "ConsumerLag", Query: "kafka_consumergroup_group_lag_sum", Backend: "store", Unit: "Count",
 				Dimensions: map[string]string{"Stage": "prod"}, Labels: map[string]string{"consumergroup": "ConsumerGroup"},
 			}},
-		}, Limits: standing.Limits{SeriesPerRule: 20_000, RulesPerNamespace: 100},
+		},
+		Schedules: []planned.Schedule{{
+			Name: "morning", Target: planned.Target{Metrics: []string{"Checkout_requests_per_second"}, Selector: "queue=orders", Namespaces: []string{"shop", "team-*"}},
+			Cron: "30 0 8 * * MON-FRI", Timezone: "Europe/Berlin", Duration: 2 * time.Hour, RampUp: 10 * time.Minute, RampDown: 20 * time.Minute,
+			Floor: 500, Priority: 3,
+		}, {
+			Name: "party", Target: planned.Target{Metrics: []string{"checkout_requests_per_second"}}, Factor: 0.5,
+			Calendar: []rules.CalendarEntry{{Day: "2026-12-31"}, {From: "2026-11-27T08:00", To: "2026-11-27T09:00", Uplift: 3}, {File: "holidays.ics", Text: holidays}},
+		}},
+		Boosts: []planned.Boost{{
+			Name: "deploy", Target: planned.Target{Metrics: []string{"checkout_requests_per_second"}, Selector: "queue=orders", Namespaces: []string{"shop"}}, Query: "changes(version[5m]) > 0", Backend: "main",
+			Interval: 30 * time.Second, Factor: 1.5, Duration: 10 * time.Minute, CoolDown: time.Hour,
+		}},
+		Limits: standing.Limits{SeriesPerRule: 20_000, RulesPerNamespace: 100},
 		Collectors: Collectors{
 			Kafka: []kafka.Config{{
 				Name: "orders", Brokers: []string{"kafka-0:9092", "[2001:db8::1]:9092"}, Interval: 10 * time.Second,
@@ -394,10 +450,6 @@ func TestLoadGoodFile(t *testing.T) {
 		},
 	}
 	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	holidays, err := os.ReadFile("testdata/holidays.ics")
 	if err != nil {
 		t.Fatal(err)
 	}
