@@ -4,7 +4,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foresail/foresail/adapter/shape"
 )
+
+// New returns what schedules and boosts that have been validated do to demands. Of the boosts before, which may be nil, unchanged ones run
+// on. Boosts come first: what they make of a value may still be below a floor. The error is of metrics that are registered twice.
+func New(schedules []Schedule, boosts []Boost, before *Boosts, reg prometheus.Registerer) (shape.Chain, *Boosts, error) {
+	s, b := NewSchedules(schedules), NewBoosts(boosts, before)
+	return shape.Chain{b, s}, b, reg.Register(Collector{s, b})
+}
 
 // Collector tells which schedules and boosts are active.
 type Collector struct {

@@ -7,11 +7,12 @@ import (
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/ceiling"
+	"github.com/foresail/foresail/cmd/foresail/app/served"
 )
 
 // addCeilings has metrics with a limit or in a pool served no higher than that, whatever else shapes them.
 func (a *App) addCeilings(g *generation) error {
-	limited := servedMetrics(ceiling.Limited(g.file.Rules, g.file.Pools))
+	limited := served.Metrics(ceiling.Limited(g.file.Rules, g.file.Pools))
 	if len(limited) == 0 {
 		return nil
 	}

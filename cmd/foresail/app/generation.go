@@ -24,6 +24,7 @@ import (
 	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/served"
 	"github.com/foresail/foresail/export/cloudwatch"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -91,7 +92,7 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 		return nil, fmt.Errorf("cannot set up limits and pools: %w", err)
 	}
 	short, err := adapter.New(adapter.Options{
-		Metrics: servedMetrics(file.Rules), Table: g.table, Outlooks: outlooks{a.tracker}, Objects: a.alive, Shaper: g.shapers, Registerer: g.registry,
+		Metrics: served.Metrics(file.Rules), Table: g.table, Outlooks: outlooks{a.tracker}, Objects: a.alive, Shaper: g.shapers, Registerer: g.registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up the metrics API: %w", err)

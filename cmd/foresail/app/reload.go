@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/served"
 	"github.com/foresail/foresail/forecast/tracker"
 )
 
@@ -146,7 +147,7 @@ func (a *App) watch(g *generation) {
 	if a.objects == nil {
 		return
 	}
-	if err := a.objects.Start(a.ctx, watchedResources(g.file)...); err != nil {
+	if err := a.objects.Start(a.ctx, served.Resources(g.file)...); err != nil {
 		// A kind that is not installed yet hurts the rules that name it; their reads try again.
 		a.logger.Error("cannot watch some of the cluster's objects; reads that choose among them fail until it works", "err", err)
 	}
