@@ -75,7 +75,7 @@ func (b *Boosts) Observe(query string, at time.Time, points []series.Point) {
 		return
 	}
 	if last := of.run.Load(); last == nil || !at.Before(last.until.Add(of.CoolDown)) {
-		of.run.Store(&run{at, at.Add(of.Boost.Duration)})
+		of.run.Store(&run{at, at.Add(of.Duration)})
 	}
 }
 
