@@ -4,6 +4,8 @@
 // quantiles and leads of one that reads the live metric and the forecast beside it. A pod carries a fortieth of the largest load before. On loads
 // that are absent for more than a twentieth of the time, absent: zero is one more choice for the forecast; a reactive HPA keeps its size then.
 //
+// With -nodes it tells instead what placeholders ahead of pods buy; see docs/NODES_AHEAD.md.
+//
 // It prints a table per objective and exits with status 1 if a figure of docs/BENCHMARKS.md is missed.
 package main
 
@@ -29,10 +31,15 @@ import (
 
 func main() {
 	dir := flag.String("traces", "bench/traces", "directory of timestamp,value files")
+	nodes := flag.Bool("nodes", false, "tell what placeholders ahead of pods buy where nodes take 5 minutes, and nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	missed, err := run(ctx, *dir, os.Stdout)
+	measure := run
+	if *nodes {
+		measure = nodesAhead
+	}
+	missed, err := measure(ctx, *dir, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "replay:", err)
 		os.Exit(2)
@@ -58,18 +65,25 @@ const mostRatio = 1.03
 
 const step = 5 * time.Minute
 
-// run replays all loads and returns what is missed.
-func run(ctx context.Context, dir string, out io.Writer) (missed []string, err error) {
+// read returns the loads and what is known of them.
+func read(ctx context.Context, dir string) ([]loads.Load, []*frontier.Plan, error) {
 	all, err := loads.ReadAll(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	all = slices.DeleteFunc(all, func(l loads.Load) bool { return l.Step != step || len(l.Values) < 17*288 })
 	if len(all) == 0 {
-		return nil, errors.New("no load of at least 17 days on a grid of 5 minutes")
+		return nil, nil, errors.New("no load of at least 17 days on a grid of 5 minutes")
 	}
 	plans := make([]*frontier.Plan, len(all))
-	if err := each(len(all), func(i int) (failure error) { plans[i], failure = plan(ctx, &all[i]); return failure }); err != nil {
+	err = each(len(all), func(i int) (failure error) { plans[i], failure = plan(ctx, &all[i]); return failure })
+	return all, plans, err
+}
+
+// run replays all loads and returns what is missed.
+func run(ctx context.Context, dir string, out io.Writer) (missed []string, err error) {
+	all, plans, err := read(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
 	trials := make([][]frontier.Trial, len(all))

@@ -49,4 +49,7 @@ func TestMisses(t *testing.T) {
 	if _, err := run(context.Background(), t.TempDir(), io.Discard); err == nil {
 		t.Error("no loads are no error")
 	}
+	if _, err := nodesAhead(context.Background(), t.TempDir(), io.Discard); err == nil {
+		t.Error("no loads are no error with nodes")
+	}
 }

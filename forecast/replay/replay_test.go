@@ -123,6 +123,47 @@ func TestNodesByHand(t *testing.T) {
 	}
 }
 
+// The same with nodes that take 5 minutes. 10 more pods on 5 more nodes are Ready 5 + 1 minutes after they are ordered, at 15 s: short
+// from 0 s to 360 s, which touches the minutes 0 to 6. With placeholders for 70 more, told half an hour before, the nodes are there and
+// the pods Ready 1 minute after they are ordered: short from 0 s to 60 s, the minutes 0 and 1. The workload has not one pod more
+// for that; the nodes are 10 in place of 5 at the two syncs up to then, and 11 in place of 10 after, for the HPA of the placeholders keeps one.
+func TestPlaceholdersByHand(t *testing.T) {
+	o := reactive(flat(70, 140), 7000, time.Minute)
+	o.Workload.NodeDelay, o.Workload.PodsPerNode, o.Workload.NodeIdle = 5*time.Minute, 2, 10*time.Minute
+	o.From = 288
+	without := Run(o)
+	const syncs = 24 * 60 * 4
+	if nodes := (2*5 + (syncs-2)*10.) / syncs; without.ShortMinutes != 7 || math.Abs(without.MeanNodes-nodes) > 1e-9 {
+		t.Errorf("without placeholders: %+v, want 7 short minutes and %v nodes", without, nodes)
+	}
+	increment := slices.Repeat([]float64{0}, 2*288)
+	for k := 282; k < 288; k++ {
+		increment[k] = 70
+	}
+	spec := DefaultSpec(1, 100, Metric{Target: 7000})
+	atOnce := DefaultBehavior()
+	atOnce.Down.Stabilization = 0
+	spec.Behavior = &atOnce
+	o.Placeholder = &Placeholder{Spec: spec, Signals: []Signal{{Values: increment}}}
+	with := Run(o)
+	if nodes := (2*10 + (syncs-2)*11.) / syncs; with.ShortMinutes != 2 || math.Abs(with.MeanNodes-nodes) > 1e-9 || with.MeanPods != without.MeanPods {
+		t.Errorf("with placeholders: %+v, want 2 short minutes and %v nodes", with, nodes)
+	}
+	// Nodes without end need no placeholders.
+	o.Workload.PodsPerNode = 0
+	withoutNodes := Run(o)
+	o.Placeholder = nil
+	if got := Run(o); got != withoutNodes || got.MeanNodes != 0 {
+		t.Errorf("on nodes without end %+v, and with placeholders %+v", got, withoutNodes)
+	}
+	// While the increment is unknown the placeholders stay as they are: one, which is a node.
+	o.Workload.PodsPerNode = 2
+	o.Placeholder = &Placeholder{Spec: spec, Signals: []Signal{{Values: slices.Repeat([]float64{math.NaN()}, 2*288)}}}
+	if got := Run(o); got.ShortMinutes != 7 {
+		t.Errorf("with placeholders that know nothing: %+v", got)
+	}
+}
+
 // What must hold of any load: parts sum to the whole, a faster start is never short for longer on a load that only rises, the
 // size keeps its bounds.
 func TestProperties(t *testing.T) {

@@ -26,12 +26,23 @@ type Options struct {
 	Spec     Spec
 	// Signals are those of Spec.Metrics, in their order.
 	Signals []Signal
+	// Placeholder may be nil.
+	Placeholder *Placeholder
 	// Sync is --horizontal-pod-autoscaler-sync-period; 0 means 15 s. Age is how old a metric is when it is read.
 	Sync, Age time.Duration
 	// From and To bound the steps that are counted; before From, the run settles in for a day, or from the beginning.
 	From, To int
 	// Watch, where set, is told of each sync that counts.
 	Watch func(at time.Duration, load float64, ready, size int32)
+}
+
+// Placeholder is a Deployment of pods as large as the workload's and of a priority below theirs, with an HPA of its own: they
+// have nodes provisioned, and give way at once when one of the workload's pods needs the room. Without Workload.PodsPerNode it
+// changes nothing.
+type Placeholder struct {
+	Spec Spec
+	// Signals are those of Spec.Metrics, in their order, which are not PodsAverage.
+	Signals []Signal
 }
 
 // Outcome is what a run cost and what it was short of.
@@ -45,6 +56,8 @@ type Outcome struct {
 	UnmetPercent float64 `json:"unmet_percent"`
 	// MeanPods is the mean over time of all pods, those that are starting among them.
 	MeanPods float64 `json:"mean_pods"`
+	// MeanNodes is the mean over time of all nodes, those that are being provisioned among them; 0 without Workload.PodsPerNode.
+	MeanNodes float64 `json:"mean_nodes,omitempty"`
 	// Events is how often the size changed.
 	Events int `json:"events"`
 	// MostPods is the largest size.
@@ -55,7 +68,7 @@ type Outcome struct {
 
 // Sum is the outcome of parts that follow one another, together. Its worst episode is the longest within a part.
 func Sum(parts ...Outcome) (all Outcome) {
-	podDays := 0.
+	podDays, nodeDays := 0., 0.
 	for _, p := range parts {
 		all.Days += p.Days
 		all.ShortMinutes += p.ShortMinutes
@@ -63,10 +76,11 @@ func Sum(parts ...Outcome) (all Outcome) {
 		all.Events += p.Events
 		all.MostPods = max(all.MostPods, p.MostPods)
 		podDays += p.MeanPods * p.Days
+		nodeDays += p.MeanNodes * p.Days
 		all.load, all.unmet = all.load+p.load, all.unmet+p.unmet
 	}
 	if all.Days > 0 {
-		all.MeanPods = podDays / all.Days
+		all.MeanPods, all.MeanNodes = podDays/all.Days, nodeDays/all.Days
 	}
 	if all.load > 0 {
 		all.UnmetPercent = 100 * all.unmet / all.load
@@ -95,6 +109,12 @@ func Parts(o Options, every int) []Outcome {
 	scaler := NewAutoscaler(o.Spec)
 	workload := o.Workload.begin(o.beginning(first))
 	readings := make([]Reading, len(o.Spec.Metrics))
+	var keeper *Autoscaler
+	var reserved []Reading
+	if p := o.Placeholder; p != nil {
+		keeper, reserved = NewAutoscaler(p.Spec), make([]Reading, len(p.Spec.Metrics))
+		workload.spare = max(p.Spec.Min, 1) // An HPA leaves a Deployment alone that begins with none.
+	}
 	var t tally
 	for now := time.Duration(first) * o.Load.Step; now < end; now += o.Sync {
 		workload.settle(now)
@@ -105,15 +125,13 @@ func Parts(o Options, every int) []Outcome {
 		load := o.Load.Values[now/o.Load.Step]
 		size := workload.all()
 		if now >= counted {
-			t.count(now, load, float64(workload.ready)*o.Workload.Capacity, size)
+			t.count(now, load, float64(workload.ready)*o.Workload.Capacity, size, len(workload.nodes))
 			if o.Watch != nil {
 				o.Watch(now-counted, load, workload.ready, size)
 			}
 		}
-		for i, m := range o.Spec.Metrics {
-			readings[i] = reading(o.Signals[i].at(now-o.Age, o.Load.Step), m.Type, workload.ready)
-		}
 		pending := size - workload.ready
+		o.read(o.Signals, o.Spec.Metrics, now, workload.ready, readings)
 		to, err := scaler.Sync(now, Pods{Spec: size, Status: size, Ready: workload.ready, Pending: pending}, readings)
 		if err == nil && to != size {
 			workload.scale(now, to)
@@ -121,8 +139,21 @@ func Parts(o Options, every int) []Outcome {
 				t.events++
 			}
 		}
+		if o.Placeholder != nil {
+			o.read(o.Placeholder.Signals, o.Placeholder.Spec.Metrics, now, 0, reserved)
+			size := workload.spare
+			workload.spare, _ = keeper.Sync(now, Pods{Spec: size, Status: size, Ready: size}, reserved) // with an error its size
+			workload.reserve(now)
+		}
 	}
 	return append(parts, t.outcome(end-began))
+}
+
+// read sets what the metrics API answers to an HPA now.
+func (o *Options) read(signals []Signal, metrics []Metric, now time.Duration, ready int32, readings []Reading) {
+	for i, m := range metrics {
+		readings[i] = reading(signals[i].at(now-o.Age, o.Load.Step), m.Type, ready)
+	}
 }
 
 // beginning is a size that carries the first known load.
@@ -165,17 +196,18 @@ type tally struct {
 	minute         time.Duration
 	minuteIsShort  bool
 	load, unmet    float64
-	size           int64
+	size, nodes    int64
 	most           int32
 }
 
-func (t *tally) count(now time.Duration, load, carried float64, size int32) {
+func (t *tally) count(now time.Duration, load, carried float64, size int32, nodes int) {
 	if minute := now / time.Minute; t.syncs == 0 || minute != t.minute {
 		t.close()
 		t.minute = minute
 	}
 	t.syncs++
 	t.size += int64(size)
+	t.nodes += int64(nodes)
 	t.most = max(t.most, size)
 	if math.IsNaN(load) {
 		return
@@ -202,7 +234,7 @@ func (t *tally) outcome(length time.Duration) Outcome {
 	t.close()
 	o := Outcome{Days: length.Hours() / 24, ShortMinutes: t.short, WorstEpisode: t.worst, Events: t.events, MostPods: t.most, load: t.load, unmet: t.unmet}
 	if t.syncs > 0 {
-		o.MeanPods = float64(t.size) / float64(t.syncs)
+		o.MeanPods, o.MeanNodes = float64(t.size)/float64(t.syncs), float64(t.nodes)/float64(t.syncs)
 	}
 	if t.load > 0 {
 		o.UnmetPercent = 100 * t.unmet / t.load

@@ -26,6 +26,7 @@ type pods struct {
 	starting []time.Duration // When each becomes Ready, the newest last.
 	born     int             // How many were ever created: which of Starts is next.
 
+	spare    int32           // Placeholders, which keep room and give way.
 	nodes    []time.Duration // When each is Ready.
 	idle     time.Duration   // When the last node became superfluous; only with spare nodes.
 	hasSpare bool
@@ -49,7 +50,7 @@ func (p *pods) settle(now time.Duration) {
 	if p.workload.PodsPerNode == 0 {
 		return
 	}
-	switch needed := p.needed(p.all()); {
+	switch needed := p.needed(p.all() + p.spare); {
 	case len(p.nodes) <= needed:
 		p.hasSpare = false
 	case !p.hasSpare:
@@ -80,16 +81,28 @@ func (p *pods) scale(now time.Duration, to int32) {
 	}
 }
 
-// room is when there is a node for one pod more; a node is ordered where there is none.
+// room is when there is a node for one pod more, which may be that of a placeholder; a node is ordered where there is none.
 func (p *pods) room(now time.Duration) time.Duration {
 	if p.workload.PodsPerNode == 0 {
 		return now
 	}
 	at := p.needed(p.all() + 1)
-	for len(p.nodes) < at {
+	p.order(now, at)
+	return p.nodes[at-1]
+}
+
+// order has so many nodes come that there are at least n.
+func (p *pods) order(now time.Duration, n int) {
+	for len(p.nodes) < n {
 		p.nodes = append(p.nodes, now+p.workload.NodeDelay)
 	}
-	return p.nodes[at-1]
+}
+
+// reserve has room kept for the placeholders beside the pods: those that gave way want it again.
+func (p *pods) reserve(now time.Duration) {
+	if p.workload.PodsPerNode > 0 {
+		p.order(now, p.needed(p.all()+p.spare))
+	}
 }
 
 // begin is a workload that has been running at a size.

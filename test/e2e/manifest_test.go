@@ -9,4 +9,5 @@ import (
 func manifestIsAccepted(t *testing.T, s *stage) {
 	s.mustKubectl(t, "", "apply", "--dry-run=server", "--validate=strict", "-f", filepath.Join(root, "manifests", "foresail.yaml"))
 	s.mustKubectl(t, "", "apply", "--dry-run=server", "--validate=strict", "-f", filepath.Join(root, "manifests", "resource-metrics.yaml"))
+	s.mustKubectl(t, "", "apply", "--dry-run=server", "--validate=strict", "-f", filepath.Join(root, "manifests", "nodes-ahead.yaml"))
 }
