@@ -159,7 +159,7 @@ func settings(p *frontier.Plan, start time.Duration) []frontier.Setting {
 	for target := .15; target < 1.001; target += .025 {
 		all = append(all, frontier.Setting{Kind: frontier.Reactive, Target: target})
 	}
-	leads := []time.Duration{step, 2 * step, 3 * step}
+	leads := []time.Duration{step, 2 * step, 3 * step, 6 * step}
 	if start > step {
 		leads = []time.Duration{2 * step, 3 * step, 4 * step, 6 * step}
 	}
@@ -168,8 +168,8 @@ func settings(p *frontier.Plan, start time.Duration) []frontier.Setting {
 			continue
 		}
 		for _, lead := range leads {
-			for _, quantile := range []float64{.5, .8, .9, .95, .99} {
-				for target := .6; target < 1.151; target += .025 {
+			for _, quantile := range []float64{.5, .7, .8, .85, .9, .95, .99} {
+				for target := .2; target < 1.151; target += .025 {
 					all = append(all, frontier.Setting{Kind: frontier.Foresail, Target: target, Quantile: quantile, Lead: lead, Absent: absent})
 				}
 			}

@@ -1,14 +1,15 @@
 package frontier
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/foresail/foresail/forecast/replay"
 )
 
-// What choosing goes by. Costs that differ by less than near are as good as equal: of those, the safest is taken. A forecast has to be
-// cheaper than no forecast by worth.
+// What choosing goes by. Costs that differ by less than near are as good as equal: of those, the lowest quantile is taken, as the higher one is
+// the less certain it is, and the dearer once the load gets restless. A forecast has to be cheaper than no forecast by worth.
 const (
 	near  = .01
 	worth = .02
@@ -19,29 +20,21 @@ const (
 )
 
 // Cheapest is the trial of a kind with the fewest pods among those that were short for at most slo minutes a day on the first part; of
-// several that cost nearly the same, the one that was short least. It is nil where no trial was.
-func Cheapest(trials []Trial, slo float64, kinds ...Kind) *Trial {
-	best := least(trials, slo, kinds...)
-	if best == nil {
-		return nil
-	}
-	most := (1 + near) * best.First.MeanPods
+// several that cost nearly the same, the one with the lowest quantile. It is nil where no trial was.
+func Cheapest(trials []Trial, slo float64, kinds ...Kind) (best *Trial) {
+	var keep []*Trial
+	least := math.Inf(1)
 	for i := range trials {
-		if t := &trials[i]; t.keeps(slo, kinds) && t.First.MeanPods <= most && t.First.ShortMinutes < best.First.ShortMinutes {
-			best = t
+		if t := &trials[i]; slices.Contains(kinds, t.Setting.Kind) && t.First.ShortPerDay() <= slo {
+			keep = append(keep, t)
+			least = min(least, t.First.MeanPods)
 		}
 	}
-	return best
-}
-
-func (t *Trial) keeps(slo float64, kinds []Kind) bool {
-	return slices.Contains(kinds, t.Setting.Kind) && t.First.ShortPerDay() <= slo
-}
-
-// least is the trial with the fewest pods.
-func least(trials []Trial, slo float64, kinds ...Kind) (best *Trial) {
-	for i := range trials {
-		if t := &trials[i]; t.keeps(slo, kinds) && (best == nil || t.First.MeanPods < best.First.MeanPods) {
+	for _, t := range keep {
+		if t.First.MeanPods > (1+near)*least {
+			continue
+		}
+		if best == nil || t.Setting.Quantile < best.Setting.Quantile || t.Setting.Quantile == best.Setting.Quantile && t.First.MeanPods < best.First.MeanPods {
 			best = t
 		}
 	}
@@ -55,12 +48,10 @@ func Choose(trials []Trial, slo float64) (reactive, chosen *Trial) {
 	if chosen == nil {
 		return reactive, reactive
 	}
-	cost := least(trials, slo, Foresail).First.MeanPods
 	if slo*chosen.First.Days < few {
 		chosen = safer(trials, chosen)
-		cost = chosen.First.MeanPods
 	}
-	if reactive != nil && cost > (1-worth)*reactive.First.MeanPods {
+	if reactive != nil && chosen.First.MeanPods > (1-worth)*reactive.First.MeanPods {
 		chosen = reactive
 	}
 	return reactive, chosen

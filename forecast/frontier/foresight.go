@@ -11,10 +11,11 @@ import (
 
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/backtest"
+	"github.com/foresail/foresail/forecast/nowcast"
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// Foresight is what was known of a load at the end of each step, and what was forecast then.
+// Foresight is what was known of a load in each step, and what was forecast then.
 type Foresight struct {
 	// Live are the load's values, NaN where unknown.
 	Live []float64
@@ -25,15 +26,22 @@ type Foresight struct {
 	windows [][][]float32 // By lead in steps less one, level and step: quantiles of the window maximum.
 }
 
-// Foresee walks a load through the forecaster, up to a lead. It is strictly causal. The errors are those of the forecaster's
-// config, and of the context.
+// parts is how many samples a step has.
+const parts = 5
+
+// Foresee walks a load through the forecaster, up to a lead, and what is forecast through the nowcast, as serving does: samples of a step
+// that is not over shift it. All samples of a step have its value. It is strictly causal: what is told in a step follows from the steps before and
+// its first sample, which is what a reactive HPA knows too. The errors are those of the forecaster's config, and of the context.
 func Foresee(ctx context.Context, g backtest.Grid, lead time.Duration, progress func(done, all int)) (*Foresight, error) {
 	f, err := forecast.New(forecast.Config{Step: g.Step, Lead: lead})
 	if err != nil {
 		return nil, err
 	}
 	config := f.Config()
-	out := &Foresight{Live: g.Values, step: g.Step, trusted: make([]bool, len(g.Values)), windows: make([][][]float32, config.LeadSteps())}
+	steps := config.LeadSteps()
+	out := &Foresight{Live: g.Values, step: g.Step, trusted: make([]bool, len(g.Values)), windows: make([][][]float32, steps)}
+	now := nowcast.New(g.Step, steps)
+	var o forecast.Outlook
 	for i, v := range g.Values {
 		if i%256 == 0 {
 			if ctx.Err() != nil {
@@ -43,11 +51,22 @@ func Foresee(ctx context.Context, g backtest.Grid, lead time.Duration, progress 
 				progress(i, len(g.Values))
 			}
 		}
+		for part := range parts {
+			if !math.IsNaN(v) {
+				now.See(g.End(i-1).Add(time.Duration(part)*g.Step/parts), v)
+			}
+			if part == 0 && len(o.Points) > 0 {
+				now.Shift(o.Points, o.Windows)
+				out.add(i, &o)
+			}
+		}
 		if err := f.Step(series.Sample{Time: g.End(i), Value: v}); err != nil {
 			return nil, fmt.Errorf("cannot forecast from %s: %w", g.End(i).Format(time.RFC3339), err)
 		}
-		o := f.Outlook()
-		out.add(i, &o)
+		now.Close(f.History())
+		if o = f.Outlook(); o.State.Trusted() {
+			now.Issue(f.History().Slot(), o.Points, o.Windows, slices.Index(o.Levels, .5), 0, math.Inf(1))
+		}
 		if f.RefitDue() {
 			f.Refit()
 		}
@@ -73,8 +92,8 @@ func (f *Foresight) add(i int, o *forecast.Outlook) {
 	}
 }
 
-// Served is what a read of the forecast told at the end of each step: the quantile of the largest value within the lead where
-// the forecast was trusted, else the live value, NaN where that is not known.
+// Served is what a read of the forecast told in each step: the quantile of the largest value within the lead where the forecast was
+// trusted, else the live value, NaN where that is not known.
 func (f *Foresight) Served(lead time.Duration, quantile float64) []float64 {
 	at := min(max(int((lead+f.step-1)/f.step), 1), len(f.windows)) - 1
 	upper := min(max(slices.IndexFunc(f.levels, func(l float64) bool { return l >= quantile }), 1), len(f.levels)-1)
@@ -82,7 +101,7 @@ func (f *Foresight) Served(lead time.Duration, quantile float64) []float64 {
 	below, above := f.windows[at][upper-1], f.windows[at][upper]
 	served := slices.Clone(f.Live)
 	for i := range served {
-		if f.trusted[i] && !math.IsNaN(served[i]) {
+		if f.trusted[i] && !math.IsNaN(f.Live[i-1]) {
 			served[i] = float64(below[i]) + share*float64(above[i]-below[i])
 		}
 	}

@@ -107,7 +107,7 @@ func (p *Plan) Options(s Setting) replay.Options {
 	signals := []replay.Signal{{Values: known.Live}}
 	switch s.Kind {
 	case Foresail:
-		signals = append(signals, replay.Signal{Values: known.Served(s.Lead, s.Quantile), Behind: 1})
+		signals = append(signals, replay.Signal{Values: known.Served(s.Lead, s.Quantile)})
 	case Perfect:
 		signals = append(signals, replay.Signal{Values: known.Perfect(s.Lead)})
 	case Fixed:
