@@ -74,7 +74,7 @@ var importRules = map[string][]string{
 	"forecast/backtest":         {"forecast", "forecast/hold", "forecast/series"},
 	"forecast/replay":           {},
 	"forecast/schedule":         {"forecast/slots"},
-	"forecast/frontier":         {"forecast", "forecast/backtest", "forecast/replay", "forecast/series"},
+	"forecast/frontier":         {"forecast", "forecast/backtest", "forecast/nowcast", "forecast/replay", "forecast/series"},
 	"adapter/backend":           {"adapter/backend/relabel", "adapter/backend/wire", "forecast/series"},
 	"adapter/backend/relabel":   {},
 	"adapter/backend/wire":      {"forecast/series"},
