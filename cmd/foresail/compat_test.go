@@ -102,6 +102,26 @@ func TestExplainFollowsAReadToItsValue(t *testing.T) {
 	}
 }
 
+func TestExplainTellsOfSchedules(t *testing.T) {
+	file := write(t, inspected+`
+schedules:
+- {name: always, metrics: [queue], cron: "0 * * * *", duration: 1h, floor: 100}
+- {name: twice, metrics: [requests_rate], cron: "0 * * * *", duration: 1h, factor: 2}
+`)
+	for metric, wants := range map[string][]string{
+		"queue":         {"shaped  schedule always asks for 100 at least, until ", "value   100, the sum of 1 series", "served as 100"},
+		"requests_rate": {"shaped  web-1: schedule twice multiplies by 2, until ", `pods "web-1" has 3`},
+	} {
+		status, stdout, stderr := call(t, "explain", metric, "--config", file, "--prometheus-url", inspectedServer(t), "-n", "shop", "--selector",
+			map[string]string{"queue": "queue=orders"}[metric])
+		for _, want := range wants {
+			if status != 0 || !strings.Contains(stdout, want) {
+				t.Errorf("%s: status %d %q, want %q in:\n%s", metric, status, stderr, want, stdout)
+			}
+		}
+	}
+}
+
 // A sum without a part that is expected is no value.
 func TestExplainTellsWhatIsExpected(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -9,8 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/rules"
+	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast/series"
@@ -48,6 +52,7 @@ func Explain(ctx context.Context, w io.Writer, metric string, o Options) error {
 			way.Selector = o.Selector.String()
 		}
 		e.answer(ctx, &way, askers)
+		e.schedule(ctx, &way, o)
 		if err := way.Write(w); err != nil {
 			return err
 		}
@@ -82,6 +87,7 @@ func (e *Entry) answer(ctx context.Context, way *Way, askers askers) {
 		return
 	}
 	sum, usable := 0.0, true
+	e.points = points
 	for _, point := range points {
 		told, finite := served(point.Value)
 		usable = usable && finite
@@ -98,10 +104,47 @@ func (e *Entry) answer(ctx context.Context, way *Way, askers askers) {
 	case e.API != "external":
 		way.Value = EachItsOwn
 	case !usable, len(lacking) > 0:
+		e.points = nil
 		unknown(", so the autoscaler holds its size: a sum without one of its parts is not known")
 	default:
 		quantity, _ := adapter.Quantity(sum)
 		way.Value = SumOf(quantity.String(), len(points))
+	}
+}
+
+// schedule tells what the file's schedules make of the values now. Which boosts run is known to a server only.
+func (e *Entry) schedule(ctx context.Context, way *Way, o Options) {
+	s := shape.Of(planned.NewSchedules(o.File.Schedules), e.Metric)
+	if s == nil || len(e.points) == 0 {
+		return
+	}
+	ctx = shape.Noting(ctx, func(object, reason string) {
+		if object != "" {
+			reason = object + ": " + reason
+		}
+		way.Shaped = append(way.Shaped, reason)
+	})
+	now := time.Now()
+	d := shape.Demand{Metric: e.Metric, Resource: schema.ParseGroupResource(e.Resource), Namespace: o.Namespace, Series: shape.Keys(e.points), From: now, To: now}
+	values := make([]float64, len(e.points))
+	sum := 0.0
+	for i, point := range e.points {
+		values[i] = point.Value
+		if _, finite := served(point.Value); e.Resource != "" && finite {
+			d.Object, d.Series = point.Key.Get(e.label), []series.Key{point.Key}
+			values[i] = shape.One(ctx, s, d, point.Value)
+		}
+	}
+	if e.Resource == "" {
+		shape.Sum(ctx, s, d, values)
+	}
+	for i, value := range values {
+		way.Values[i].Told, _ = served(value)
+		sum += value
+	}
+	if e.Resource == "" {
+		quantity, _ := adapter.Quantity(sum)
+		way.Value = SumOf(quantity.String(), len(values))
 	}
 }
 

@@ -51,6 +51,8 @@ type Entry struct {
 
 	backend string
 	label   string
+	// points are the answer of the backend to All, where all of it is known.
+	points  []series.Point
 	expect  []series.Label
 	refused error // of reads from the namespace
 }
