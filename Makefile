@@ -123,3 +123,7 @@ hpa: ## Hold forecast/replay to the HPA controller's own code, on scenarios made
 .PHONY: clean
 clean: ## Remove what was built.
 	rm -rf bin $(CONTROLPLANE)/bin test/oracle/bin
+
+.PHONY: bench-scenarios
+bench-scenarios: ## Twelve made-up loads, from a flash crowd to a node shortage, reactive against forecast; exits 1 where an expectation is missed. 10 s.
+	go run ./bench/scenarios

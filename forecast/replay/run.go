@@ -13,10 +13,12 @@ type Load struct {
 }
 
 // Signal is what one metric of the HPA reads, on the load's grid: during step k it is Values[k-Behind]. The load itself is
-// Behind 0; what is known at the end of a step is Behind 1. NaN is an error of the metrics API.
+// Behind 0; what is known at the end of a step is Behind 1. NaN is an error of the metrics API. Now, where set, is asked in place of
+// Values at each sync, after Options.Watch: for what depends on the pods themselves, as a backlog does.
 type Signal struct {
 	Values []float64
 	Behind int
+	Now    func() float64
 }
 
 // Options are those of one run.
@@ -94,6 +96,10 @@ func (o *Outcome) ShortPerDay() float64 { return float64(o.ShortMinutes) / o.Day
 // settling is how long a run goes on before what it counts, so that its size does not depend on where it began.
 const settling = 24 * time.Hour
 
+// took is what a sync takes. The next one comes Sync after its end, so that by the controller's clock a window of a whole number of syncs is over
+// at the last of them, not just reached; the replay's own clock is not slowed down by it.
+const took = time.Millisecond
+
 // Run replays a load through the HPA's algorithm, sync by sync.
 func Run(o Options) Outcome { return Sum(Parts(o, max(1, o.To-o.From))...) }
 
@@ -116,7 +122,8 @@ func Parts(o Options, every int) []Outcome {
 		workload.spare = max(p.Spec.Min, 1) // An HPA leaves a Deployment alone that begins with none.
 	}
 	var t tally
-	for now := time.Duration(first) * o.Load.Step; now < end; now += o.Sync {
+	clock := time.Duration(first) * o.Load.Step
+	for now := clock; now < end; now, clock = now+o.Sync, clock+o.Sync+took {
 		workload.settle(now)
 		if now >= next {
 			parts = append(parts, t.outcome(now-began))
@@ -132,7 +139,7 @@ func Parts(o Options, every int) []Outcome {
 		}
 		pending := size - workload.ready
 		o.read(o.Signals, o.Spec.Metrics, now, workload.ready, readings)
-		to, err := scaler.Sync(now, Pods{Spec: size, Status: size, Ready: workload.ready, Pending: pending}, readings)
+		to, err := scaler.Sync(clock, Pods{Spec: size, Status: size, Ready: workload.ready, Pending: pending}, readings)
 		if err == nil && to != size {
 			workload.scale(now, to)
 			if now >= counted {
@@ -142,7 +149,7 @@ func Parts(o Options, every int) []Outcome {
 		if o.Placeholder != nil {
 			o.read(o.Placeholder.Signals, o.Placeholder.Spec.Metrics, now, 0, reserved)
 			size := workload.spare
-			workload.spare, _ = keeper.Sync(now, Pods{Spec: size, Status: size, Ready: size}, reserved) // with an error its size
+			workload.spare, _ = keeper.Sync(clock, Pods{Spec: size, Status: size, Ready: size}, reserved) // with an error its size
 			workload.reserve(now)
 		}
 	}
@@ -156,17 +163,20 @@ func (o *Options) read(signals []Signal, metrics []Metric, now time.Duration, re
 	}
 }
 
-// beginning is a size that carries the first known load.
+// beginning is a size that carries the first known load. It is never zero: an HPA leaves alone what it has not itself scaled to zero.
 func (o *Options) beginning(first int) int32 {
 	for _, v := range o.Load.Values[first:] {
 		if !math.IsNaN(v) {
-			return min(max(ceil(v/o.Workload.Capacity), o.Spec.Min), o.Spec.Max)
+			return min(max(ceil(v/o.Workload.Capacity), o.Spec.Min, 1), o.Spec.Max)
 		}
 	}
-	return o.Spec.Min
+	return max(o.Spec.Min, 1)
 }
 
 func (s *Signal) at(t, step time.Duration) float64 {
+	if s.Now != nil {
+		return s.Now()
+	}
 	k := int(t/step) - s.Behind
 	if t < 0 || k < 0 || k >= len(s.Values) {
 		return math.NaN()

@@ -111,7 +111,7 @@ var importRules = map[string][]string{
 	"bench":                     {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/kafka":                {"collectors"},
 	"test/recipes":              {"forecast"},
-	"test/e2e":                  {"adapter", "forecast"},
+	"test/e2e":                  {"adapter", "cmd/foresail/app", "forecast"},
 	"test/oraclebackend":        {"cmd/foresail/app", "adapter", "forecast"},
 
 	"collectors/nodemem": {
