@@ -103,6 +103,16 @@ func TestFallByHand(t *testing.T) {
 	}
 }
 
+// From zero to 10 pods and back to zero: 4 are ordered at 15 s, 8 at 30 s and 10 at 45 s, each Ready a minute later. 7 carry the load, so it is
+// short up to the sync at 75 s, in two minutes. The day before, the workload has gone from one pod to zero by itself.
+func TestFromZeroByHand(t *testing.T) {
+	o := reactive(flat(0, 70, 0), 7000, time.Minute)
+	o.From, o.Spec.Min = 288, 0
+	if got := Run(o); got.Events != 4 || got.MostPods != 10 || got.ShortMinutes != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // While the metric is unknown the size stands, and nothing of the load counts.
 func TestUnknownHolds(t *testing.T) {
 	o := reactive(flat(70, math.NaN(), 70), 7000, time.Minute)
