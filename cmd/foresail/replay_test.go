@@ -97,6 +97,37 @@ func TestReplaySaysWhenReactiveIsAsGood(t *testing.T) {
 	}
 }
 
+// Policies stand beside the reactive HPA, each with its own lead and behavior.
+func TestReplayOfPolicies(t *testing.T) {
+	args := []string{"replay", "--input", jumps(t), "--capacity", "10", "--start-delay", "10m", "--slo", "short<=20m/day", "--policy", "all"}
+	status, stdout, stderr := call(t, append(args, "--json")...)
+	type row struct {
+		Name, Policy, Lead string
+		Target, Quantile   float64
+		Short              float64 `json:"short_minutes_per_day"`
+		Pods               float64 `json:"mean_pods"`
+	}
+	var got struct{ Runs []row }
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 0 {
+		t.Fatalf("status %d, %v, %s", status, err, stderr)
+	}
+	rows := map[string]row{}
+	for _, r := range got.Runs {
+		if r.Policy != "" {
+			rows[r.Policy] = r
+		}
+	}
+	today := got.Runs[0]
+	careful, cheap := rows["high-performance"], rows["cost-optimized"]
+	if len(rows) != 4 || careful.Lead != "16m" || careful.Quantile != .95 || careful.Target != .7 || careful.Name != "policy high-performance, P95 within 16m, target 70.0 %" {
+		t.Errorf("%+v", rows)
+	}
+	// The jump is the same every day, so that whoever foresees it is short for less time than the HPA of today.
+	if !(careful.Short < today.Short) || !(cheap.Pods < careful.Pods) || !(cheap.Pods < today.Pods) {
+		t.Errorf("today %+v, careful %+v, cheap %+v", today, careful, cheap)
+	}
+}
+
 const replayed = `apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata: {name: web}
@@ -137,6 +168,7 @@ func TestReplayRefuses(t *testing.T) {
 		{"--capacity 10 --hpa nowhere.yaml", "cannot read the HPA"},
 		{"--capacity 10 --metric rps", "--metric is for --hpa"},
 		{"--capacity 10 --input " + short, "it is 12h5m0s long, and settings are chosen on one part and judged on another: two days at least"},
+		{"--capacity 10 --policy conservative,aggresive", `--policy: there is no policy "aggresive": they are high-performance, conservative, aggressive, cost-optimized, or all`},
 		{"--capacity 10 --min 0", "--min is 0"},
 	} {
 		args := append([]string{"replay", "--input", load, "--report", report}, strings.Fields(c.args)...)

@@ -22,12 +22,15 @@ const (
 
 // Setting is one choice of everything that can be set. Target is the share of a pod's capacity that the HPA aims at; Quantile,
 // in (0, 1), and Lead are those of the forecast. Absent has the series be 0 where it is absent; Size is that of Fixed.
+// Policy is the name of one that the setting is of, with a Behavior in place of the plan's; else it is "", and nil.
 type Setting struct {
 	Kind             Kind
 	Target, Quantile float64
 	Lead             time.Duration
 	Absent           bool
 	Size             int32
+	Policy           string
+	Behavior         *replay.Behavior
 }
 
 // String is a name for the setting.
@@ -36,11 +39,15 @@ func (s Setting) String() string {
 	if s.Absent {
 		zero = ", absent: zero"
 	}
+	name := "foresail"
+	if s.Policy != "" {
+		name = "policy " + s.Policy
+	}
 	switch s.Kind {
 	case Fixed:
 		return fmt.Sprintf("fixed, %d pods", s.Size)
 	case Foresail:
-		return fmt.Sprintf("foresail, P%g within %s, target %.1f %%%s", math.Round(1000*s.Quantile)/10, minutes(s.Lead), 100*s.Target, zero)
+		return fmt.Sprintf("%s, P%g within %s, target %.1f %%%s", name, math.Round(1000*s.Quantile)/10, minutes(s.Lead), 100*s.Target, zero)
 	case Perfect:
 		return fmt.Sprintf("perfect foresight of %s, target %.1f %%", minutes(s.Lead), 100*s.Target)
 	}
@@ -104,6 +111,9 @@ func (p *Plan) Options(s Setting) replay.Options {
 	target := replay.Metric{Type: replay.AverageValue, Target: max(1, int64(math.Ceil(1000*s.Target*p.Workload.Capacity)))}
 	spec := p.Spec
 	spec.Metrics = []replay.Metric{target}
+	if s.Behavior != nil {
+		spec.Behavior = s.Behavior
+	}
 	signals := []replay.Signal{{Values: known.Live}}
 	switch s.Kind {
 	case Foresail:

@@ -14,6 +14,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/backtest"
 	walk "github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/frontier"
+	"github.com/foresail/foresail/forecast/policy"
 	"github.com/foresail/foresail/forecast/replay"
 )
 
@@ -29,6 +30,8 @@ type Options struct {
 	Spec replay.Spec
 	// SLO is how many minutes a day may be short.
 	SLO float64
+	// Policies are tried beside the other settings, each with a behavior of its own.
+	Policies []policy.Policy
 	// AbsentZero has the load be 0 to Foresail where it is absent.
 	AbsentZero bool
 	// Report is the name of the page to write; "" is none.
@@ -136,7 +139,20 @@ func (o *Options) settings(p *frontier.Plan) []frontier.Setting {
 	for _, share := range []float64{.4, .6, .7, .8, .9, 1} {
 		all = append(all, frontier.Setting{Kind: frontier.Fixed, Target: 1, Size: max(1, int32(math.Ceil(share*most)))})
 	}
-	return slices.Compact(all)
+	return append(slices.Compact(all), o.policies()...)
+}
+
+// policies are the settings of named policies; a lead is at most the forecast's.
+func (o *Options) policies() []frontier.Setting {
+	var all []frontier.Setting
+	for _, p := range o.Policies {
+		lead, _ := p.Lead(o.StartDelay + o.NodeDelay)
+		all = append(all, frontier.Setting{
+			Kind: frontier.Foresail, Target: p.Target, Quantile: p.Quantile, Lead: min(lead, max(o.Forecast.Lead, o.Forecast.Step)),
+			Policy: p.Name, Behavior: &p.Behavior,
+		})
+	}
+	return all
 }
 
 // leads are what a pod needs to become Ready, from the moment that the load is measured, in whole steps; a step more; and the forecast's own.

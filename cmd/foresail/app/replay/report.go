@@ -68,9 +68,10 @@ func (r *report) shortInterval() (low, high float64) {
 	return frontier.Interval(func(parts ...replay.Outcome) float64 { return parts[0].ShortPerDay() }, r.chosen)
 }
 
-// row is a setting and what came of it, as JSON. Lead and quantile are missing where there is no forecast.
+// row is a setting and what came of it, as JSON. Lead and quantile are missing where there is no forecast, policy where the setting is of none.
 type row struct {
 	Name     string  `json:"name"`
+	Policy   string  `json:"policy,omitempty"`
 	Target   float64 `json:"target"`
 	Quantile float64 `json:"quantile,omitempty"`
 	Lead     string  `json:"lead,omitempty"`
@@ -81,7 +82,7 @@ type row struct {
 }
 
 func newRow(s frontier.Setting, o replay.Outcome) row {
-	r := row{Name: s.String(), Target: s.Target, Quantile: s.Quantile, Short: o.ShortPerDay(), Unmet: o.UnmetPercent, Pods: o.MeanPods, Events: o.Events}
+	r := row{Name: s.String(), Policy: s.Policy, Target: s.Target, Quantile: s.Quantile, Short: o.ShortPerDay(), Unmet: o.UnmetPercent, Pods: o.MeanPods, Events: o.Events}
 	if s.Lead > 0 {
 		r.Lead = fmt.Sprintf("%gm", s.Lead.Minutes())
 	}
@@ -170,7 +171,7 @@ func (r *report) verdict() []string {
 		held.ShortPerDay(), low, high, held.UnmetPercent, held.MeanPods, held.WorstEpisode))
 }
 
-// compared are the trials to show beside one another: today's, the cheapest of each kind that keep the SLO, and the frontier.
+// compared are the trials to show beside one another: today's, the policies, the cheapest of each kind that keep the SLO, and the frontier.
 func (r *report) compared() []frontier.Trial {
 	shown := []frontier.Trial{r.trials[0]}
 	seen := map[frontier.Setting]bool{r.trials[0].Setting: true}
@@ -178,6 +179,11 @@ func (r *report) compared() []frontier.Trial {
 		if t != nil && !seen[t.Setting] {
 			seen[t.Setting] = true
 			shown = append(shown, *t)
+		}
+	}
+	for i := range r.trials {
+		if r.trials[i].Setting.Policy != "" {
+			add(&r.trials[i])
 		}
 	}
 	for _, kind := range []frontier.Kind{frontier.Reactive, frontier.Foresail, frontier.Perfect, frontier.Fixed} {
