@@ -12,6 +12,9 @@ import (
 // levels are the quantile levels of every outlook; levels[mid] is the median, levels[upper] the one that the gate judges.
 var levels = [...]float64{.1, .5, .8, .9, .95, .99}
 
+// Levels are the quantile levels of every outlook, rising, in (0, 1).
+func Levels() []float64 { return slices.Clone(levels[:]) }
+
 const (
 	mid   = 1
 	upper = 3

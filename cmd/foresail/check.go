@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/lint"
 )
 
@@ -44,7 +43,11 @@ func checkCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 				return usageError{err}
 			}
 			findings, file := lint.Check(lint.Options{Name: args[0], Data: data, Manifests: read, Custom: custom})
-			return report(stdout, args[0], findings, file, asJSON)
+			fine := ""
+			if file != nil {
+				fine = fmt.Sprintf("%s: %d metrics, %d rules, no problems", args[0], len(file.Rules), len(file.Custom)+len(file.External))
+			}
+			return report(stdout, findings, fine, asJSON)
 		},
 	}
 	cmd.Flags().StringArrayVar(&manifests, "hpa", nil, "check the autoscalers of these manifests, too: files, directories, or - for standard input; more may follow")
@@ -53,8 +56,8 @@ func checkCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 	return cmd
 }
 
-// report prints the findings; with an error among them it returns an error.
-func report(stdout io.Writer, name string, findings []lint.Finding, file *config.File, asJSON bool) error {
+// report prints the findings, and what is fine where there are none; with an error among them it returns an error.
+func report(stdout io.Writer, findings []lint.Finding, fine string, asJSON bool) error {
 	var text strings.Builder
 	mistakes := 0
 	for _, f := range findings {
@@ -72,7 +75,7 @@ func report(stdout io.Writer, name string, findings []lint.Finding, file *config
 			return err
 		}
 	} else if len(findings) == 0 {
-		fmt.Fprintf(&text, "%s: %d metrics, %d rules, no problems\n", name, len(file.Rules), len(file.Custom)+len(file.External))
+		fmt.Fprintln(&text, fine)
 	}
 	if _, err := io.WriteString(stdout, text.String()); err != nil {
 		return err

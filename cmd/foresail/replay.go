@@ -6,15 +6,13 @@ import (
 	"io"
 	"math"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/foresail/foresail/cmd/foresail/app/hpa"
 	"github.com/foresail/foresail/cmd/foresail/app/replay"
-	"github.com/foresail/foresail/forecast/policy"
 )
 
 // replayFlags say what is replayed, and how.
@@ -52,7 +50,7 @@ func replayCommand(stdout io.Writer, logs logs) *cobra.Command {
 	fs.StringVar(&flags.slo, "slo", "short<=1m/day", "how long the load may be above what the pods carry")
 	fs.StringVar(&flags.hpa, "hpa", "", "take bounds, behavior and target from the HorizontalPodAutoscaler in this file")
 	fs.StringVar(&flags.metric, "metric", "", "which of the HPA's metrics the series is, if it has several")
-	fs.StringSliceVar(&flags.policies, "policy", nil, "try this policy too, with a behavior of its own: "+strings.Join(policy.Names(), ", ")+", or all; may be repeated")
+	fs.StringSliceVar(&flags.policies, "policy", nil, "try this policy too, with a behavior of its own: "+hpa.Names()+", or all; may be repeated")
 	fs.Int32Var(&flags.least, "min", 1, "the least number of pods")
 	fs.Int32Var(&flags.most, "max", 10000, "the largest number of pods")
 	fs.StringVar(&flags.absent, "absent", "missing", "what it means that the series has no sample: missing, or zero")
@@ -86,7 +84,7 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 	if f.how.SLO, err = replay.ParseSLO(f.slo); err != nil {
 		return fmt.Errorf("--slo: %w", err)
 	}
-	if f.how.Policies, err = policies(f.policies); err != nil {
+	if f.how.Policies, err = replay.FindPolicies(f.policies); err != nil {
 		return err
 	}
 	f.how.AbsentZero = f.absent == "zero"
@@ -107,22 +105,4 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 		f.how.Target = hpa.Target / f.how.Capacity
 	}
 	return nil
-}
-
-// policies are those of the flag, each once.
-func policies(names []string) ([]policy.Policy, error) {
-	if slices.Contains(names, "all") {
-		return policy.All(), nil
-	}
-	var all []policy.Policy
-	for i, name := range names {
-		p, err := policy.Find(name)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("--policy: %w, or all", err)
-		case !slices.Contains(names[:i], name):
-			all = append(all, p)
-		}
-	}
-	return all, nil
 }

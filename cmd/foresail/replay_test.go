@@ -168,7 +168,7 @@ func TestReplayRefuses(t *testing.T) {
 		{"--capacity 10 --hpa nowhere.yaml", "cannot read the HPA"},
 		{"--capacity 10 --metric rps", "--metric is for --hpa"},
 		{"--capacity 10 --input " + short, "it is 12h5m0s long, and settings are chosen on one part and judged on another: two days at least"},
-		{"--capacity 10 --policy conservative,aggresive", `--policy: there is no policy "aggresive": they are high-performance, conservative, aggressive, cost-optimized, or all`},
+		{"--capacity 10 --policy conservative,reckless", `--policy: there is no policy "reckless": they are high-performance, conservative, aggressive, cost-optimized, or all`},
 		{"--capacity 10 --min 0", "--min is 0"},
 	} {
 		args := append([]string{"replay", "--input", load, "--report", report}, strings.Fields(c.args)...)

@@ -76,7 +76,6 @@ var importRules = map[string][]string{
 	"forecast/schedule":         {"forecast/slots"},
 	"forecast/frontier":         {"forecast", "forecast/backtest", "forecast/nowcast", "forecast/replay", "forecast/series"},
 	"forecast/policy":           {"forecast/replay"},
-	"forecast/frontier":         {"forecast", "forecast/backtest", "forecast/replay", "forecast/series"},
 	"adapter/backend":           {"adapter/backend/relabel", "adapter/backend/wire", "forecast/series"},
 	"adapter/backend/relabel":   {},
 	"adapter/backend/wire":      {"forecast/series"},

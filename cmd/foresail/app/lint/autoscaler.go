@@ -19,12 +19,15 @@ func (c *checker) autoscaler(o object) {
 		return
 	}
 	name := "HorizontalPodAutoscaler " + textAt(o.node, "metadata", "name")
+	if c.judge != nil {
+		c.judge.seen(c, &o, name)
+	}
 	switch o.apiVersion {
 	case "autoscaling/v2":
 	case "autoscaling/v1":
 		return // CPU alone
 	default:
-		c.add(o.file, o.line("apiVersion"), Error, "%s: apiVersion %q is not one that Kubernetes serves: write autoscaling/v2", name, o.apiVersion)
+		c.add(o.file, o.line("apiVersion"), Error, "apiVersion", "%s: apiVersion %q is not one that Kubernetes serves: write autoscaling/v2", name, o.apiVersion)
 		return
 	}
 	var hpa autoscaling.HorizontalPodAutoscaler
@@ -48,6 +51,9 @@ func (c *checker) autoscaler(o object) {
 	for _, q := range questions {
 		a.ask(q)
 	}
+	if c.judge != nil {
+		a.judged(questions)
+	}
 }
 
 // asking is one autoscaler being looked at.
@@ -61,7 +67,7 @@ type asking struct {
 }
 
 func (a *asking) find(s Severity, path, format string, args ...any) {
-	a.add(a.object.file, a.object.line(path), s, a.name+": "+format, args...)
+	a.add(a.object.file, a.object.line(path), s, path, a.name+": "+format, args...)
 }
 
 // question is one metric that an autoscaler asks for.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -33,7 +34,9 @@ type Finding struct {
 	// Line counts from 1; 0 where none is known.
 	Line     int      `json:"line,omitempty"`
 	Severity Severity `json:"severity"`
-	Text     string   `json:"text"`
+	// Field is the place in the object or in the config; "" where none is known.
+	Field string `json:"field,omitempty"`
+	Text  string `json:"text"`
 }
 
 // String returns file:line: severity: text.
@@ -52,6 +55,10 @@ type Options struct {
 	// Manifests hold the autoscalers, and definitions of custom resources. Custom are more of those.
 	Manifests []Manifest
 	Custom    []schema.GroupResource
+	// StartUp is from a pod's creation until it is Ready, nodes included, and Capacity the load that one carries; 0 where they are not known.
+	// They are for Judge.
+	StartUp  time.Duration
+	Capacity float64
 }
 
 // Manifest is the text of a file with Kubernetes objects.
@@ -63,30 +70,40 @@ type Manifest struct {
 // Check returns what it finds, by file and line. The file is nil where it cannot be used.
 func Check(o Options) ([]Finding, *config.File) {
 	c := &checker{}
-	file, doc, err := locate(o)
 	objects := c.objects(o.Manifests)
-	if err != nil {
-		c.refused(o.Name, err)
-	} else {
-		var custom []kube.Custom
-		for _, r := range o.Custom {
-			custom = append(custom, kube.CustomByConvention(r))
-		}
-		for _, object := range objects {
-			custom = append(custom, object.custom()...)
-		}
-		mapper := kube.NewStaticMapper(custom...)
-		known := legacy.Options{Mapper: legacy.RESTMapper{Mapper: mapper, GroupNames: mapper.Groups}}
-		c.served = &served{file: file, known: known, mapper: mapper, report: func(s Severity, field, format string, args ...any) {
-			c.add(o.Name, doc.Line(field), s, field+": "+format, args...)
-		}}
-		c.config()
-	}
+	file := c.serve(o, objects)
 	for _, object := range objects {
 		c.autoscaler(object)
 	}
+	return c.sorted(), file
+}
+
+// serve has the checker know what the config serves. It returns nil where the file cannot be used.
+func (c *checker) serve(o Options, objects []object) *config.File {
+	file, doc, err := locate(o)
+	if err != nil {
+		c.refused(o.Name, err)
+		return nil
+	}
+	var custom []kube.Custom
+	for _, r := range o.Custom {
+		custom = append(custom, kube.CustomByConvention(r))
+	}
+	for _, object := range objects {
+		custom = append(custom, object.custom()...)
+	}
+	mapper := kube.NewStaticMapper(custom...)
+	known := legacy.Options{Mapper: legacy.RESTMapper{Mapper: mapper, GroupNames: mapper.Groups}}
+	c.served = &served{file: file, known: known, mapper: mapper, report: func(s Severity, field, format string, args ...any) {
+		c.add(o.Name, doc.Line(field), s, field, field+": "+format, args...)
+	}}
+	c.config()
+	return file
+}
+
+func (c *checker) sorted() []Finding {
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
-	return c.findings, file
+	return c.findings
 }
 
 // locate reads the config. Rules in a file without backends are for the server of --prometheus-url.
@@ -107,10 +124,11 @@ func locate(o Options) (*config.File, *config.Document, error) {
 type checker struct {
 	findings []Finding
 	served   *served // nil where the config cannot be used
+	judge    *judge  // nil where autoscalers are checked and not judged
 }
 
-func (c *checker) add(file string, line int, s Severity, format string, args ...any) {
-	f := Finding{File: file, Line: line, Severity: s, Text: strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " ")}
+func (c *checker) add(file string, line int, s Severity, field, format string, args ...any) {
+	f := Finding{File: file, Line: line, Severity: s, Field: field, Text: strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " ")}
 	if !slices.Contains(c.findings, f) { // as for several autoscalers of one template
 		c.findings = append(c.findings, f)
 	}
@@ -120,13 +138,13 @@ func (c *checker) add(file string, line int, s Severity, format string, args ...
 func (c *checker) refused(name string, err error) {
 	mistakes, ok := err.(config.Errors) //nolint:errorlint // Locate's type of error, unwrapped.
 	if !ok {
-		c.add(name, 0, Error, "%v", err)
+		c.add(name, 0, Error, "", "%v", err)
 	}
 	for _, m := range mistakes {
 		text := m.Problem
 		if m.Field != "" {
 			text = m.Field + ": " + text
 		}
-		c.add(name, m.Line, Error, "%s", text)
+		c.add(name, m.Line, Error, m.Field, "%s", text)
 	}
 }

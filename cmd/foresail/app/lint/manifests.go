@@ -33,7 +33,7 @@ func (c *checker) objects(manifests []Manifest) []object {
 			if bytes.Contains(m.Data, []byte("{{")) {
 				problem += " (is it a template? render it first)"
 			}
-			c.add(m.Name, line, Error, "this is not YAML: %s", problem)
+			c.add(m.Name, line, Error, "", "this is not YAML: %s", problem)
 		}
 	}
 	return all
@@ -161,12 +161,12 @@ func (c *checker) decode(o *object, into any) bool {
 	var value any
 	if err := o.node.Decode(&value); err != nil {
 		line, problem := yamlProblem(err)
-		c.add(o.file, max(line, o.node.Line), Error, "%s", problem)
+		c.add(o.file, max(line, o.node.Line), Error, "", "%s", problem)
 		return false
 	}
 	data, err := json.Marshal(value)
 	if err != nil {
-		c.add(o.file, o.node.Line, Error, "a key is no text: %v", err)
+		c.add(o.file, o.node.Line, Error, "", "a key is no text: %v", err)
 		return false
 	}
 	unknown, err := strict.UnmarshalStrict(data, into, strict.DisallowUnknownFields)
@@ -175,14 +175,14 @@ func (c *checker) decode(o *object, into any) bool {
 		if f, ok := errors.AsType[strict.FieldError](u); ok {
 			path = f.FieldPath()
 		}
-		c.add(o.file, o.line(path), Error, "%v", u)
+		c.add(o.file, o.line(path), Error, path, "%v", u)
 	}
 	if err != nil {
 		path, problem := "", err.Error()
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			path, problem = wrong.Field, fmt.Sprintf("%s is a %s and must be of type %s", wrong.Field, wrong.Value, wrong.Type)
 		}
-		c.add(o.file, o.line(path), Error, "this is no %s of %s: %s", o.kind, o.apiVersion, problem)
+		c.add(o.file, o.line(path), Error, path, "this is no %s of %s: %s", o.kind, o.apiVersion, problem)
 	}
 	return err == nil
 }

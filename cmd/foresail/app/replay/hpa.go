@@ -3,14 +3,13 @@ package replay
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	autoscaling "k8s.io/api/autoscaling/v2"
 	"sigs.k8s.io/yaml"
 
+	objects "github.com/foresail/foresail/cmd/foresail/app/hpa/object"
 	"github.com/foresail/foresail/forecast/replay"
 )
 
@@ -46,11 +45,11 @@ func ReadHPA(data []byte, metric string) (*HPA, error) {
 	}
 	out := &HPA{Spec: replay.DefaultSpec(least, object.Spec.MaxReplicas), Target: target}
 	if b := object.Spec.Behavior; b != nil {
-		behavior := replay.DefaultBehavior()
-		if err := errors.Join(overlay(&behavior.Up, b.ScaleUp), overlay(&behavior.Down, b.ScaleDown)); err != nil {
+		behavior, err := objects.Behavior(b)
+		if err != nil {
 			return nil, err
 		}
-		out.Spec.Behavior = &behavior
+		out.Spec.Behavior = behavior
 	}
 	return out, nil
 }
@@ -97,38 +96,4 @@ func targetOf(metrics []autoscaling.MetricSpec, metric string) (float64, error) 
 		return 0, fmt.Errorf("the target of %s is %s: it must be above 0", metric, target.AverageValue)
 	}
 	return target.AverageValue.AsApproximateFloat64(), nil
-}
-
-// overlay puts what an HPA says over the defaults.
-func overlay(r *replay.Rules, from *autoscaling.HPAScalingRules) error {
-	if from == nil {
-		return nil
-	}
-	if w := from.StabilizationWindowSeconds; w != nil {
-		r.Stabilization = time.Duration(*w) * time.Second
-	}
-	if from.SelectPolicy != nil {
-		how, ok := map[autoscaling.ScalingPolicySelect]replay.Select{
-			autoscaling.MaxChangePolicySelect: replay.SelectMax, autoscaling.MinChangePolicySelect: replay.SelectMin, autoscaling.DisabledPolicySelect: replay.SelectDisabled,
-		}[*from.SelectPolicy]
-		if !ok {
-			return fmt.Errorf("selectPolicy is %q: it is Max, Min or Disabled", *from.SelectPolicy)
-		}
-		r.Select = how
-	}
-	r.Tolerance = math.NaN()
-	if from.Tolerance != nil {
-		r.Tolerance = from.Tolerance.AsApproximateFloat64()
-	}
-	if from.Policies == nil {
-		return nil
-	}
-	r.Policies = nil
-	for _, p := range from.Policies {
-		if p.Value <= 0 || p.PeriodSeconds <= 0 || p.PeriodSeconds > 1800 {
-			return fmt.Errorf("a policy of %d in %d seconds: the value is above 0 and the period 1 to 1800", p.Value, p.PeriodSeconds)
-		}
-		r.Policies = append(r.Policies, replay.Policy{Percent: p.Type == autoscaling.PercentScalingPolicy, Value: p.Value, Period: time.Duration(p.PeriodSeconds) * time.Second})
-	}
-	return nil
 }

@@ -170,3 +170,21 @@ func (r *report) files() error {
 	}
 	return backtest.Write(r.options.Report, "report", r.page)
 }
+
+// FindPolicies returns those of the names, each once; all are all of them.
+func FindPolicies(names []string) ([]policy.Policy, error) {
+	if slices.Contains(names, "all") {
+		return policy.All(), nil
+	}
+	var all []policy.Policy
+	for i, name := range names {
+		p, err := policy.Find(name)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("--policy: %w, or all", err)
+		case !slices.Contains(names[:i], name):
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
