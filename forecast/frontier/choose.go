@@ -8,10 +8,10 @@ import (
 	"github.com/foresail/foresail/forecast/replay"
 )
 
-// What choosing goes by. Costs that differ by less than near are as good as equal: of those, the lowest quantile is taken, as the higher one is
-// the less certain it is, and the dearer once the load gets restless. A forecast has to be cheaper than no forecast by worth.
+// What choosing goes by. Costs that differ by less than near are as good as equal: of those, the safest is taken. A forecast has to be
+// cheaper than no forecast by worth.
 const (
-	near  = .01
+	near  = .02
 	worth = .02
 	// An objective that leaves fewer short minutes than few on the first part is hardly seen to be at risk there: an outage of one
 	// step is all of it. Then the target of a forecast is set lower by caution.
@@ -20,7 +20,7 @@ const (
 )
 
 // Cheapest is the trial of a kind with the fewest pods among those that were short for at most slo minutes a day on the first part; of
-// several that cost nearly the same, the one with the lowest quantile. It is nil where no trial was.
+// several that cost nearly the same, the one that was short least. It is nil where no trial was.
 func Cheapest(trials []Trial, slo float64, kinds ...Kind) (best *Trial) {
 	var keep []*Trial
 	least := math.Inf(1)
@@ -34,7 +34,7 @@ func Cheapest(trials []Trial, slo float64, kinds ...Kind) (best *Trial) {
 		if t.First.MeanPods > (1+near)*least {
 			continue
 		}
-		if best == nil || t.Setting.Quantile < best.Setting.Quantile || t.Setting.Quantile == best.Setting.Quantile && t.First.MeanPods < best.First.MeanPods {
+		if best == nil || t.First.ShortMinutes < best.First.ShortMinutes || t.First.ShortMinutes == best.First.ShortMinutes && t.First.MeanPods < best.First.MeanPods {
 			best = t
 		}
 	}

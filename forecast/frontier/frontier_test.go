@@ -95,25 +95,23 @@ func trial(kind Kind, target, pods float64, short int) Trial {
 }
 
 func TestChoose(t *testing.T) {
-	bold := trial(Foresail, .9, 60, 99)
-	bold.Setting.Quantile = .99
 	all := []Trial{
 		trial(Reactive, .7, 50, 300), trial(Reactive, .5, 80, 90), trial(Reactive, .3, 120, 1),
-		bold, trial(Foresail, .89, 60.3, 98), trial(Foresail, .75, 70, 8), trial(Foresail, .7, 78, 0), trial(Perfect, .9, 40, 0),
+		trial(Foresail, .9, 60, 95), trial(Foresail, .89, 61, 70), trial(Foresail, .75, 70, 8), trial(Foresail, .7, 78, 0), trial(Perfect, .9, 40, 0),
 	}
 	for _, c := range []struct {
 		slo              float64
 		reactive, chosen float64 // Targets; 0 for none.
 	}{
-		{10, .5, .89},   // 60.3 is within 1 % of 60, and of a lower quantile.
+		{10, .5, .89},   // 61 is within 2 % of 60 and safer.
 		{1, .3, .7},     // .75 is the cheapest, and 10 minutes in ten days are few: .05 lower.
 		{30, .7, .7},    // A forecast is no cheaper than 50.
 		{.05, 0, .7},    // Nothing below it.
 		{.01 - 1, 0, 0}, // Nothing keeps it.
-		{8.9, .3, .75},  // 90 minutes are too many, and so are 99.
+		{8.9, .3, .89},  // Reactive is short for 90 minutes.
 		{.19, .3, .7},   // .7 has 0 minutes.
 		{1e9, .7, .7},   // Everything keeps it: 50 pods.
-		{9.85, .5, .89}, // 98.5 are allowed.
+		{9.2, .5, .89},  // 95 minutes in ten days are too many.
 	} {
 		reactive, chosen := Choose(all, c.slo)
 		for what, pair := range map[string]struct {
