@@ -179,7 +179,7 @@ func (c *choice) matches(key series.Key) bool {
 		return false
 	}
 	for i := range c.requirements {
-		if !c.requirements[i].Matches(keyLabels(key)) {
+		if !c.requirements[i].Matches(key) {
 			return false
 		}
 	}
@@ -192,9 +192,8 @@ func (c *choice) concerns(d standing.Drop) bool {
 	if d.Reason != standing.Absent {
 		return c.matches(d.Key)
 	}
-	of := keyLabels(d.Key)
 	for i := range c.requirements {
-		if r := &c.requirements[i]; of.Has(r.Key()) && !r.Matches(of) {
+		if r := &c.requirements[i]; d.Key.Has(r.Key()) && !r.Matches(d.Key) {
 			return false
 		}
 	}

@@ -161,21 +161,6 @@ func TimeOf(point *series.Point, r *standing.Result) metav1.Time {
 	return metav1.NewTime(point.Time)
 }
 
-// keyLabels are a key's labels as selectors take them.
-type keyLabels series.Key
-
-// Has implements labels.Labels.
-func (k keyLabels) Has(label string) bool { return series.Key(k).Get(label) != "" }
-
-// Get implements labels.Labels.
-func (k keyLabels) Get(label string) string { return series.Key(k).Get(label) }
-
-// Lookup implements labels.Labels.
-func (k keyLabels) Lookup(label string) (string, bool) {
-	value := series.Key(k).Get(label)
-	return value, value != ""
-}
-
 // largest is the largest value that is served: its milli-quantity is still an int64.
 const largest = 9.2e15
 

@@ -279,22 +279,7 @@ func (t *target) means(d *shape.Demand) bool {
 	}) {
 		return false
 	}
-	return t.selector.Empty() || !slices.ContainsFunc(d.Series, func(k series.Key) bool { return !t.selector.Matches(keyLabels(k)) })
-}
-
-// keyLabels are a key's labels as selectors take them.
-type keyLabels series.Key
-
-// Has implements labels.Labels.
-func (k keyLabels) Has(label string) bool { return series.Key(k).Get(label) != "" }
-
-// Get implements labels.Labels.
-func (k keyLabels) Get(label string) string { return series.Key(k).Get(label) }
-
-// Lookup implements labels.Labels.
-func (k keyLabels) Lookup(label string) (string, bool) {
-	value := series.Key(k).Get(label)
-	return value, value != ""
+	return t.selector.Empty() || !slices.ContainsFunc(d.Series, func(k series.Key) bool { return !t.selector.Matches(k) })
 }
 
 // finite keeps a product within what can be told.

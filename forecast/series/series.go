@@ -71,6 +71,15 @@ func (k Key) Get(name string) string {
 	return ""
 }
 
+// Lookup is Get, and whether the key has the label: with Has, a key is what label selectors of Kubernetes choose among.
+func (k Key) Lookup(name string) (string, bool) {
+	value := k.Get(name)
+	return value, value != ""
+}
+
+// Has tells whether the key has the named label.
+func (k Key) Has(name string) bool { return k.Get(name) != "" }
+
 // WithMetric returns the key with the same labels under another metric name.
 func (k Key) WithMetric(metric string) Key {
 	return Key{Metric: metric, labels: k.labels}
