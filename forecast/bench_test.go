@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/series"
 )
 
 // fiveWeeks is a load of five weeks by five minutes.
-func fiveWeeks() []float64 { return walkLoad(rand.New(rand.NewPCG(35, 36)), 35*288, 288, 0) }
+func fiveWeeks() []float64 { return forecasttest.Load(rand.New(rand.NewPCG(35, 36)), 35*288, 288, 0) }
 
 func BenchmarkUpdate(b *testing.B) {
 	f := fresh(defaults())

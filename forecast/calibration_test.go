@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/past"
 )
 
@@ -36,7 +37,7 @@ func TestShiftsAgainstEveryMiss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := walkLoad(random, 700, 20, .05)
+	values := forecasttest.Load(random, 700, 20, .05)
 	last := len(f.errors.anchors) - 1
 	point, window := f.errors.points[last], f.errors.windows[last]
 	var said [2][][regressed]float64
@@ -64,8 +65,8 @@ func TestShiftsAgainstEveryMiss(t *testing.T) {
 			}
 		}
 		for l := range regressed {
-			near(t, "shift of the value's quantile", point.shifts[l], want[0][l], 1e-9)
-			near(t, "shift of the window maximum's", window.shifts[l], want[1][l], 1e-9)
+			forecasttest.Near(t, "shift of the value's quantile", point.shifts[l], want[0][l], 1e-9)
+			forecasttest.Near(t, "shift of the window maximum's", window.shifts[l], want[1][l], 1e-9)
 		}
 	}
 }
@@ -76,14 +77,14 @@ func TestSizes(t *testing.T) {
 	for i, e := range []float64{3, -1, 2, -6} { // At slots 0, 1, 0, 1 of 48, each its own time of day.
 		s.learn(e, int64(i%2), 48, 1000)
 	}
-	near(t, "usual", float64(s.usual.value), 3, 1e-6) // (3+1+2+6)/4.
+	forecasttest.Near(t, "usual", float64(s.usual.value), 3, 1e-6) // (3+1+2+6)/4.
 	// The newest 48/12 = 4 errors have a memory of 4, not yet full: their mean too.
-	near(t, "just now", float64(s.justNow.value), 3, 1e-6)
-	near(t, "first", s.at(0, 48), (2*2.5+3*3)/5, 1e-6)
-	near(t, "second", s.at(1, 48), (2*3.5+3*3)/5, 1e-6)
-	near(t, "never seen", s.at(7, 48), 3, 1e-6)
+	forecasttest.Near(t, "just now", float64(s.justNow.value), 3, 1e-6)
+	forecasttest.Near(t, "first", s.at(0, 48), (2*2.5+3*3)/5, 1e-6)
+	forecasttest.Near(t, "second", s.at(1, 48), (2*3.5+3*3)/5, 1e-6)
+	forecasttest.Near(t, "never seen", s.at(7, 48), 3, 1e-6)
 	s.learn(7, 2, 48, 4)
-	near(t, "faded", float64(s.usual.value), 4, 1e-6) // 3 + (7-3)/4.
+	forecasttest.Near(t, "faded", float64(s.usual.value), 4, 1e-6) // 3 + (7-3)/4.
 }
 
 // Errors are remembered for the longest season and no longer.
@@ -105,7 +106,7 @@ func TestResidualsAgo(t *testing.T) {
 	}{
 		{30, 4, 26}, {33, 4, 29}, {34, 4, 0}, {30, 8, 22}, {29, 8, 21}, {28, 8, 0}, {32, 8, 0}, {31, 8, 23},
 	} {
-		near(t, "error", r.ago(h, c.slot-29, c.season), c.want, 0)
+		forecasttest.Near(t, "error", r.ago(h, c.slot-29, c.season), c.want, 0)
 	}
 }
 
@@ -137,9 +138,9 @@ func TestGateHysteresis(t *testing.T) {
 			t.Errorf("loss %v against %v: open %v, skill %v", c.own, c.naive, g.open, g.skill())
 		}
 	}
-	near(t, "skill", g.skill(), 0, 1e-6)
+	forecasttest.Near(t, "skill", g.skill(), 0, 1e-6)
 	play(.5, 1, 2000)
-	near(t, "skill", g.skill(), 1-.51/1.01, 1e-3) // The tolerance, .001 of a load of 10, is on both sides.
+	forecasttest.Near(t, "skill", g.skill(), 1-.51/1.01, 1e-3) // The tolerance, .001 of a load of 10, is on both sides.
 }
 
 // A forecast much better than the live value is not given up for it because another naive model is better still.
@@ -188,7 +189,7 @@ func TestGateReasons(t *testing.T) {
 	expect("at first", play(10, 10, 11, 10, 10), WarmingUp)
 	good := play(10, 10, 11, 10, 200)
 	expect("a bound 1 above what comes, against one 3 above", good, Trusted)
-	if near(t, "coverage", good.Coverage, 1, 1e-6); !good.ReadyAt.IsZero() {
+	if forecasttest.Near(t, "coverage", good.Coverage, 1, 1e-6); !good.ReadyAt.IsZero() {
 		t.Errorf("ready at %v", good.ReadyAt)
 	}
 	expect("without a value", play(math.NaN(), 10, 11, 10, 1), Gap)
@@ -203,7 +204,7 @@ func TestGateReasons(t *testing.T) {
 		bad = play(29, 30, 30.5, 20, 2)
 	}
 	expect("with bounds that hold two times in three", bad, Miscalibrated)
-	near(t, "coverage", bad.Coverage, 2./3, .02)
+	forecasttest.Near(t, "coverage", bad.Coverage, 2./3, .02)
 	if again := play(30, 30, 31, 20, 20); again.Reason != Miscalibrated || again.Coverage > .8 {
 		t.Errorf("a few good ones later: %+v", again)
 	}
@@ -218,7 +219,7 @@ func TestGateReasons(t *testing.T) {
 	// All are covered by losses of .1 * 2.35 against .1 * 2 and the tolerance of .001 * 30: within the 5 % that a trusted one may lose.
 	wide := either(32.35, 1500)
 	expect("a bound always too high, a little worse than the naive one", wide, Miscalibrated)
-	if near(t, "coverage", wide.Coverage, 1, 1e-4); wide.Skill > 0 || wide.Skill < -.2 {
+	if forecasttest.Near(t, "coverage", wide.Coverage, 1, 1e-4); wide.Skill > 0 || wide.Skill < -.2 {
 		t.Errorf("skill %v", wide.Skill)
 	}
 	expect("nearly as good as the naive one", either(32.25, 800), Miscalibrated)
@@ -258,8 +259,8 @@ func TestOutlookReads(t *testing.T) {
 			continue
 		}
 		if window, _ := o.Window(c.lead, c.tau); err == nil {
-			near(t, "point", point, c.point, 1e-12)
-			near(t, "window", window, c.window, 1e-12)
+			forecasttest.Near(t, "point", point, c.point, 1e-12)
+			forecasttest.Near(t, "window", window, c.window, 1e-12)
 		}
 	}
 }

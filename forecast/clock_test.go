@@ -8,6 +8,7 @@ import (
 	_ "time/tzdata"
 
 	"github.com/foresail/foresail/forecast/expert"
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/slots"
 )
@@ -174,7 +175,7 @@ func TestUplift(t *testing.T) {
 
 // Bounds widen while nothing is known, and are as before once there are values again.
 func TestAGapWidens(t *testing.T) {
-	values := walkLoad(rand.New(rand.NewPCG(71, 72)), 900, 24, 0)
+	values := forecasttest.Load(rand.New(rand.NewPCG(71, 72)), 900, 24, 0)
 	for i := 700; i < 730; i++ {
 		values[i] = math.NaN()
 	}

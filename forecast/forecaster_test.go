@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/forecast/expert"
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/slots"
@@ -49,7 +50,7 @@ func TestTheFutureChangesNothingEarlier(t *testing.T) {
 		config Config
 		cuts   []int
 	}{{short, []int{1, 40, 49, 337, 700, 1400}}, {hourly, []int{49, 337, 500}}} {
-		values := walkLoad(random, c.cuts[len(c.cuts)-1]+100, 24, .05)
+		values := forecasttest.Load(random, c.cuts[len(c.cuts)-1]+100, 24, .05)
 		whole := play(t, c.config, monday, values)
 		for _, cut := range c.cuts {
 			other := append([]float64(nil), values...)
@@ -67,7 +68,7 @@ func TestTheFutureChangesNothingEarlier(t *testing.T) {
 
 func TestScalingTheLoadScalesTheForecast(t *testing.T) {
 	random := rand.New(rand.NewPCG(21, 22))
-	values := walkLoad(random, 1000, 24, .05)
+	values := forecasttest.Load(random, 1000, 24, .05)
 	larger := make([]float64, len(values))
 	for i, v := range values {
 		larger[i] = 4096 * v // A power of 4: its root is exact.
@@ -89,7 +90,7 @@ func TestScalingTheLoadScalesTheForecast(t *testing.T) {
 
 func TestAWeekLaterIsTheSame(t *testing.T) {
 	random := rand.New(rand.NewPCG(23, 24))
-	values := walkLoad(random, 1000, 24, .05)
+	values := forecasttest.Load(random, 1000, 24, .05)
 	week := short.Longest() * time.Duration(newCalibration(short.shape()).stride) // Which errors are kept is the same too.
 	a, b := play(t, short, monday, values), play(t, short, monday.Add(week), values)
 	for i := range a {
@@ -111,7 +112,7 @@ func TestAGapNeverMovesTheLevel(t *testing.T) {
 	for i, o := range play(t, short, monday, values) {
 		for k := range o.Points {
 			for _, v := range append(append([]float64(nil), o.Points[k]...), o.Windows[k]...) {
-				near(t, fmt.Sprintf("step %d", i), v, 50, 1e-5)
+				forecasttest.Near(t, fmt.Sprintf("step %d", i), v, 50, 1e-5)
 			}
 		}
 	}
@@ -119,7 +120,7 @@ func TestAGapNeverMovesTheLevel(t *testing.T) {
 
 // A gap is the same whether its steps are told as missing or left out.
 func TestStepsLeftOutAreMissing(t *testing.T) {
-	values := walkLoad(rand.New(rand.NewPCG(25, 26)), 600, 24, .2)
+	values := forecasttest.Load(rand.New(rand.NewPCG(25, 26)), 600, 24, .2)
 	told := play(t, short, monday, values)
 	f, err := New(short)
 	if err != nil {
@@ -172,7 +173,7 @@ func TestClockJumps(t *testing.T) {
 }
 
 func TestWarmingUpEndsWhenItSays(t *testing.T) {
-	values := walkLoad(rand.New(rand.NewPCG(27, 28)), 200, 24, 0)
+	values := forecasttest.Load(rand.New(rand.NewPCG(27, 28)), 200, 24, 0)
 	var ready time.Time
 	for i, o := range play(t, short, monday, values) {
 		// Two seasons are 48 steps; forecasts made before have matured 6 later; those made then at 60; 29 more at 89.
@@ -270,7 +271,7 @@ func TestOddLoads(t *testing.T) {
 
 // A daily cycle with normal noise: every quantile covers as often as it says, within Monte Carlo error.
 func TestCoverage(t *testing.T) {
-	values := walkLoad(rand.New(rand.NewPCG(31, 32)), 20000, 24, 0)
+	values := forecasttest.Load(rand.New(rand.NewPCG(31, 32)), 20000, 24, 0)
 	outlooks := play(t, short, monday, values)
 	const start, lead = 4000, 6
 	var points, windows [len(levels)]float64
@@ -314,7 +315,7 @@ func TestCoverage(t *testing.T) {
 }
 
 func TestUpdateAllocatesNothing(t *testing.T) {
-	values := walkLoad(rand.New(rand.NewPCG(33, 34)), 2000, 24, 0)
+	values := forecasttest.Load(rand.New(rand.NewPCG(33, 34)), 2000, 24, 0)
 	similar := hourly
 	similar.Analogs = true
 	zone, err := time.LoadLocation("Europe/Berlin")
@@ -390,7 +391,7 @@ var hourly = Config{Step: time.Hour, Lead: 3 * time.Hour}
 
 // A refit done between two steps and one done by the next step give the same outlooks, and another seed shifts when it is done.
 func TestRefitEarlyOrLate(t *testing.T) {
-	values := walkLoad(rand.New(rand.NewPCG(39, 40)), 400, 24, .02)
+	values := forecasttest.Load(rand.New(rand.NewPCG(39, 40)), 400, 24, .02)
 	late := play(t, hourly, monday, values)
 	early, err := New(hourly)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/past"
 )
 
@@ -77,8 +78,8 @@ func TestGateAgainstEverything(t *testing.T) {
 				}
 				covered += (in - covered) / n
 			}
-			near(t, "coverage", float64(g.covered.value), covered, 1e-4)
-			near(t, "skill", g.skill(), skillOf(all, fade), 1e-9)
+			forecasttest.Near(t, "coverage", float64(g.covered.value), covered, 1e-4)
+			forecasttest.Near(t, "skill", g.skill(), skillOf(all, fade), 1e-9)
 		}
 
 		// What is said now: the mixture is good for a time, then bad; the second naive model sleeps at first.
@@ -116,7 +117,7 @@ func TestGateAgainstEverything(t *testing.T) {
 		bounds = append(bounds, bound)
 		g.issue(h, paths, []float64{20, 20, 20}, bound)
 		for i := range paths {
-			near(t, "bound of a naive model", g.rivals[i].bounds[h.Steps()%lead], naive[i][now], 1e-5) // Errors are float32.
+			forecasttest.Near(t, "bound of a naive model", g.rivals[i].bounds[h.Steps()%lead], naive[i][now], 1e-5) // Errors are float32.
 			naive[i][now] = g.rivals[i].bounds[h.Steps()%lead]
 		}
 	}

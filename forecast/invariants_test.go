@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/grid"
 	"github.com/foresail/foresail/forecast/series"
 )
 
 // With trees too, whose bins are rounded: scaling by a power of 4 scales everything to the last bit, and a few weeks later all is the same.
 func TestTreesScaleAndShift(t *testing.T) {
-	values := walkLoad(rand.New(rand.NewPCG(121, 122)), 400, 24, .05)
+	values := forecasttest.Load(rand.New(rand.NewPCG(121, 122)), 400, 24, .05)
 	larger := make([]float64, len(values))
 	for i, v := range values {
 		larger[i] = v / 1024

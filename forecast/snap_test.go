@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/snapshot"
 )
@@ -39,7 +40,7 @@ func TestResumesAsIfNothingHadBeen(t *testing.T) {
 	zoned, similar := hourly, hourly
 	zoned.Zone, similar.Analogs = berlin, true
 	for name, config := range map[string]Config{"minutes": short, "trees": hourly, "zone": zoned, "analogs": similar} {
-		values := walkLoad(random, 900, 24, .05)
+		values := forecasttest.Load(random, 900, 24, .05)
 		begin := time.Date(2026, 9, 28, 0, 0, 0, 0, time.UTC) // The clocks change in its fourth week.
 		f, err := New(config)
 		if err != nil {
@@ -95,7 +96,7 @@ func FuzzResume(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for i, v := range walkLoad(rand.New(rand.NewPCG(83, 84)), 400, 24, .05) {
+	for i, v := range forecasttest.Load(rand.New(rand.NewPCG(83, 84)), 400, 24, .05) {
 		if err := origin.Step(series.Sample{Time: monday.Add(time.Duration(i+1) * time.Hour), Value: v}); err != nil {
 			f.Fatal(err)
 		}

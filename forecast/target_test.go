@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/linear"
 	"github.com/foresail/foresail/forecast/past"
 )
@@ -29,7 +30,7 @@ func TestFeaturesAgainstEverything(t *testing.T) {
 		random := rand.New(rand.NewPCG(141, 142))
 		target := newTarget(s, lead, window, 50, newResiduals(s), new(linear.Scratch))
 		h := past.New(400, 12)
-		load := walkLoad(random, 500, short, .04)
+		load := forecasttest.Load(random, 500, short, .04)
 		of := func(path []float64) float64 {
 			if window {
 				return slices.Max(path)
@@ -117,9 +118,9 @@ func TestFeaturesAgainstEverything(t *testing.T) {
 				}
 				want[10] = to[i](top) - to[i](location)
 				said := &target.issues[h.Steps()%lead]
-				near(t, "scale", said.scale[i], scale, 1e-3)
+				forecasttest.Near(t, "scale", said.scale[i], scale, 1e-3)
 				for k, x := range want {
-					near(t, fmt.Sprintf("window %v, step %d, scale %d, feature %d", window, now, i, k), float64(said.features[i][k]), x/scale, 2e-3)
+					forecasttest.Near(t, fmt.Sprintf("window %v, step %d, scale %d, feature %d", window, now, i, k), float64(said.features[i][k]), x/scale, 2e-3)
 				}
 			}
 		}
@@ -140,7 +141,7 @@ func TestLeadsBetweenAnchors(t *testing.T) {
 		away := 2 + 3*(math.Sqrt(lead)-1)/(math.Sqrt(ahead)-1)
 		var quantiles [len(levels)]float64
 		c.spread(h, c.points, k, 900, quantiles[:])
-		near(t, fmt.Sprintf("lead %v", lead), quantiles[upper], (30+away)*(30+away), 1e-9)
-		near(t, "median", quantiles[mid], 900, 1e-9)
+		forecasttest.Near(t, fmt.Sprintf("lead %v", lead), quantiles[upper], (30+away)*(30+away), 1e-9)
+		forecasttest.Near(t, "median", quantiles[mid], 900, 1e-9)
 	}
 }

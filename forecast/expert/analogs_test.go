@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/past"
 )
 
@@ -98,7 +99,7 @@ func TestAnalogsAgainstDefinition(t *testing.T) {
 		h := past.New(recall, lead)
 		path := make([]float64, lead)
 		said := 0
-		for now, v := range walkLoad(random, 400, season, holes) {
+		for now, v := range forecasttest.Load(random, 400, season, holes) {
 			h.Push(int64(now), v)
 			o.roots = append(o.roots, float32(past.Root(v)))
 			a.Update(h)
@@ -114,10 +115,10 @@ func TestAnalogsAgainstDefinition(t *testing.T) {
 			}
 			said++
 			for k := 1; k <= lead; k++ {
-				near(t, "path", path[k-1], h.Clamp(past.Square(root+mean(o.changes(ages, 12, k, k)))), 1e-6)
+				forecasttest.Near(t, "path", path[k-1], h.Clamp(past.Square(root+mean(o.changes(ages, 12, k, k)))), 1e-6)
 			}
-			near(t, "value", point, h.Clamp(past.Square(root+quantile(o.changes(ages, 20, lead, lead), .9))), 1e-12)
-			near(t, "largest", window, h.Clamp(past.Square(root+quantile(o.changes(ages, 20, 1, lead), .9))), 1e-12)
+			forecasttest.Near(t, "value", point, h.Clamp(past.Square(root+quantile(o.changes(ages, 20, lead, lead), .9))), 1e-12)
+			forecasttest.Near(t, "largest", window, h.Clamp(past.Square(root+quantile(o.changes(ages, 20, 1, lead), .9))), 1e-12)
 		}
 		if said < 300 {
 			t.Errorf("said something at %d of 400 steps", said)
@@ -130,7 +131,7 @@ func TestAnalogsAllocateNothing(t *testing.T) {
 	a := newAnalogs(lead, []int{season, 7 * season})
 	h := past.New(28*season+lead, 12)
 	path := make([]float64, lead)
-	values := walkLoad(rand.New(rand.NewPCG(33, 34)), 16*season, season, .01)
+	values := forecasttest.Load(rand.New(rand.NewPCG(33, 34)), 16*season, season, .01)
 	step := func(v float64) {
 		h.Push(h.Slot()+1, v)
 		a.Update(h)
@@ -151,7 +152,7 @@ func BenchmarkAnalogs(b *testing.B) {
 	a := newAnalogs(lead, []int{season, 7 * season})
 	h := past.New(28*season+lead, 12)
 	path := make([]float64, lead)
-	values := walkLoad(rand.New(rand.NewPCG(35, 36)), 28*season, season, 0)
+	values := forecasttest.Load(rand.New(rand.NewPCG(35, 36)), 28*season, season, 0)
 	for i := range len(values) + b.N {
 		if i == len(values) {
 			b.ResetTimer()

@@ -7,37 +7,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/past"
 )
-
-// near fails unless got and want agree to a relative error, or are both NaN.
-func near(t *testing.T, what string, got, want, tolerance float64) {
-	t.Helper()
-	if math.IsNaN(got) && math.IsNaN(want) {
-		return
-	}
-	if !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
-		t.Fatalf("%s: %v, want %v", what, got, want)
-	}
-}
-
-// walkLoad returns n values of a daily pattern with noise; a share of them is missing.
-func walkLoad(random *rand.Rand, n, season int, holes float64) []float64 {
-	values := make([]float64, n)
-	for i := range values {
-		values[i] = 100 + 50*math.Sin(2*math.Pi*float64(i)/float64(season)) + 5*random.NormFloat64()
-		if i > 0 && random.Float64() < holes {
-			values[i] = math.NaN()
-		}
-	}
-	return values
-}
 
 func TestSeasonAgoAgainstDefinition(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	const season, lead = 12, 15
 	h := past.New(60, 15)
-	values := walkLoad(random, 200, season, .1)
+	values := forecasttest.Load(random, 200, season, .1)
 	path := make([]float64, lead)
 	for now, v := range values {
 		h.Push(int64(now), v)
@@ -56,7 +34,7 @@ func TestSeasonAgoAgainstDefinition(t *testing.T) {
 			} else {
 				want = h.Clamp(values[ago] + want)
 			}
-			near(t, "same slot one season ago", path[k-1], want, 1e-6)
+			forecasttest.Near(t, "same slot one season ago", path[k-1], want, 1e-6)
 		}
 	}
 }
@@ -117,7 +95,7 @@ func TestHoltWintersAgainstTextbook(t *testing.T) {
 			book.update(z, huber*hw.spread*math.Sqrt(math.Pi/2))
 			hw.Path(h, path)
 			for k := 1; k <= len(path); k++ {
-				near(t, "forecast", path[k-1], h.Clamp(past.Square(book.forecast(k))), 1e-4) // States are float32.
+				forecasttest.Near(t, "forecast", path[k-1], h.Clamp(past.Square(book.forecast(k))), 1e-4) // States are float32.
 			}
 		}
 	}
@@ -164,7 +142,7 @@ func TestSeedsOfAnAdditiveLoad(t *testing.T) {
 	path := make([]float64, 6)
 	hw.Path(h, path)
 	for k, v := range path {
-		near(t, "forecast", v, past.Square(z(days*day+k)), 1e-3)
+		forecasttest.Near(t, "forecast", v, past.Square(z(days*day+k)), 1e-3)
 	}
 }
 
@@ -199,7 +177,7 @@ func TestModelsOfACycle(t *testing.T) {
 			tolerance = .03 // Additive on the root scale; weekly slots are smoothed with their neighbours.
 		}
 		for k, got := range path {
-			near(t, fmt.Sprintf("forecast of %T", m), got, value(6*long+k), tolerance)
+			forecasttest.Near(t, fmt.Sprintf("forecast of %T", m), got, value(6*long+k), tolerance)
 		}
 	}
 }
@@ -220,7 +198,7 @@ func TestSlotMean(t *testing.T) {
 	} {
 		path := []float64{0}
 		c.model.Path(h, path)
-		near(t, "slot mean", path[0], c.want, 1e-9)
+		forecasttest.Near(t, "slot mean", path[0], c.want, 1e-9)
 	}
 	path := []float64{0}
 	slotMean{season: 14, cycles: 1}.Path(h, path)
@@ -250,6 +228,6 @@ func TestProfileOfADriftingShape(t *testing.T) {
 		p.Update(h)
 	}
 	for slot := range season {
-		near(t, "shape", p.At(int64(slot))-p.At(0), shape[slot]-shape[0], .05)
+		forecasttest.Near(t, "shape", p.At(int64(slot))-p.At(0), shape[slot]-shape[0], .05)
 	}
 }

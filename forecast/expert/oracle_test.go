@@ -7,6 +7,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/past"
 )
 
@@ -61,13 +62,13 @@ func TestHoltWintersAgainstOthers(t *testing.T) {
 			// What was said of it at the slot before.
 			said := hw.level + hw.season(int64(slot)) + hw.Phi*hw.err
 			if slot%every == 0 {
-				near(t, fmt.Sprintf("%s %v, one step, slot %d", name, want.Parameters, slot), said, want.OneStep[slot/every], 2e-6) // States are float32.
+				forecasttest.Near(t, fmt.Sprintf("%s %v, one step, slot %d", name, want.Parameters, slot), said, want.OneStep[slot/every], 2e-6) // States are float32.
 			}
 			hw.learn(int64(slot), z, math.MaxInt)
 			h.Push(int64(slot), past.Square(z))
 		}
 		for i, v := range want.Path {
-			near(t, fmt.Sprintf("%s %v, lead %d", name, want.Parameters, i+1), hw.root(h, i+1), v, 2e-6)
+			forecasttest.Near(t, fmt.Sprintf("%s %v, lead %d", name, want.Parameters, i+1), hw.root(h, i+1), v, 2e-6)
 		}
 	}
 	for _, want := range oracle.ETS {

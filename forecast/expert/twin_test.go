@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/foresail/foresail/forecast/forecasttest"
 	"github.com/foresail/foresail/forecast/past"
 )
 
@@ -46,7 +47,7 @@ func or(v, other float64) float64 {
 // live steps a load with holes through a history and calls check after each step.
 func live(random *rand.Rand, n, season, recall int, check func(h *past.History, seen values)) {
 	h := past.New(recall, 12)
-	load := walkLoad(random, n, season, .1)
+	load := forecasttest.Load(random, n, season, .1)
 	for i := n / 2; i < n/2+season+3; i++ {
 		load[i] = math.NaN()
 	}
@@ -72,7 +73,7 @@ func TestMedianAndLastValueAgainstSorting(t *testing.T) {
 		}{"median": {m, middle}, "last value": {lastValue{}, last}} {
 			c.model.Path(h, path)
 			for _, v := range path {
-				near(t, name, v, c.want, 1e-6)
+				forecasttest.Near(t, name, v, c.want, 1e-6)
 			}
 		}
 	})
@@ -106,7 +107,7 @@ func TestSlotMeanAgainstDefinition(t *testing.T) {
 					want = h.Clamp(want)
 					awake++
 				}
-				near(t, fmt.Sprintf("%+v, lead %d", m, i+1), got, want, 1e-5)
+				forecasttest.Near(t, fmt.Sprintf("%+v, lead %d", m, i+1), got, want, 1e-5)
 			}
 		})
 		if awake < 500 {
@@ -171,12 +172,12 @@ func TestProfileAgainstDefinition(t *testing.T) {
 			p.Path(h, path)
 			for i, got := range path {
 				slot := len(seen) + i
-				near(t, fmt.Sprintf("profile of %d at %d", season, slot), p.At(int64(slot)), slow.at(slot), 1e-4)
+				forecasttest.Near(t, fmt.Sprintf("profile of %d at %d", season, slot), p.At(int64(slot)), slow.at(slot), 1e-4)
 				want := past.Square(slow.level + slow.at(slot))
 				if !math.IsNaN(want) {
 					want = h.Clamp(want)
 				}
-				near(t, fmt.Sprintf("forecast of %d for %d", season, slot), got, want, 1e-4)
+				forecasttest.Near(t, fmt.Sprintf("forecast of %d for %d", season, slot), got, want, 1e-4)
 			}
 		})
 	}
@@ -220,8 +221,8 @@ func TestBoostedRowsAgainstDefinition(t *testing.T) {
 		if origins[row] != ago {
 			t.Fatalf("row %d is %d steps ago, want %d", row, origins[row], ago)
 		}
-		near(t, "value", points[row], seen[at+lead]-now, 1e-4)
-		near(t, "window maximum", windows[row], top-now, 1e-4)
+		forecasttest.Near(t, "value", points[row], seen[at+lead]-now, 1e-4)
+		forecasttest.Near(t, "window maximum", windows[row], top-now, 1e-4)
 		old := func(i int) float64 {
 			if i < from {
 				return math.NaN()
@@ -257,7 +258,7 @@ func TestBoostedRowsAgainstDefinition(t *testing.T) {
 			t.Fatalf("%d features", len(want))
 		}
 		for k, v := range want {
-			near(t, fmt.Sprintf("row %d, feature %d", row, k), float64(table[row*boostedFeatures+k]), v, 1e-4)
+			forecasttest.Near(t, fmt.Sprintf("row %d, feature %d", row, k), float64(table[row*boostedFeatures+k]), v, 1e-4)
 		}
 		row++
 	}
@@ -304,7 +305,7 @@ func TestRidgeRowsAgainstDefinition(t *testing.T) {
 		if r.model.Samples() > before {
 			taught++
 			for i, a := range r.anchors {
-				near(t, "target", r.targets[i], seen.root(lead-a, 2)-seen.root(lead, 2), 1e-5)
+				forecasttest.Near(t, "target", r.targets[i], seen.root(lead-a, 2)-seen.root(lead, 2), 1e-5)
 			}
 		}
 		if math.IsNaN(now) {
@@ -333,7 +334,7 @@ func TestRidgeRowsAgainstDefinition(t *testing.T) {
 			t.Fatalf("%d features, want %d", len(x), len(want))
 		}
 		for k, v := range want {
-			near(t, fmt.Sprintf("step %d, feature %d", slot, k), float64(x[k]), or(v, 0), 2e-4)
+			forecasttest.Near(t, fmt.Sprintf("step %d, feature %d", slot, k), float64(x[k]), or(v, 0), 2e-4)
 		}
 	})
 	if taught < 150 || spoke < 300 {

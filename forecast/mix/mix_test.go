@@ -4,18 +4,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-)
 
-// near fails unless got and want agree to a relative error, or are both NaN.
-func near(t *testing.T, what string, got, want, tolerance float64) {
-	t.Helper()
-	if math.IsNaN(got) && math.IsNaN(want) {
-		return
-	}
-	if !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
-		t.Fatalf("%s: %v, want %v", what, got, want)
-	}
-}
+	"github.com/foresail/foresail/forecast/forecasttest"
+)
 
 // mixedSlowly computes ML-Poly's mixture from everything that ever happened.
 func mixedSlowly(forecasts []float64, log []mixed, tau, fade float64) float64 {
@@ -75,7 +66,7 @@ func TestMixtureAgainstItsDefinition(t *testing.T) {
 				forecasts[3] = came
 			}
 			got := m.Mix(forecasts)
-			near(t, "mixture", got, mixedSlowly(forecasts, log, tau, m.fade), 1e-9)
+			forecasttest.Near(t, "mixture", got, mixedSlowly(forecasts, log, tau, m.fade), 1e-9)
 			m.Learn(forecasts, got, came)
 			log = append(log, mixed{forecasts, got, came})
 		}

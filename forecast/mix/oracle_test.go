@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/foresail/foresail/forecast/forecasttest"
 )
 
 // operaNumbers are mixtures of R's opera 1.2.2, by an author of ML-Poly; testdata/opera.py is the recipe.
@@ -48,12 +50,12 @@ func TestMixtureAgainstOpera(t *testing.T) {
 		published.fade = 1
 		for i := range steps {
 			a, b := published.Mix(said[i]), ours.Mix(said[i])
-			near(t, fmt.Sprintf("opera's mixture of .%v at step %d", want.Tau, i), a, want.Opera[i], 1e-9)
-			near(t, fmt.Sprintf("mixture of .%v at step %d", want.Tau, i), b, want.Foresail[i], 1e-9)
+			forecasttest.Near(t, fmt.Sprintf("opera's mixture of .%v at step %d", want.Tau, i), a, want.Opera[i], 1e-9)
+			forecasttest.Near(t, fmt.Sprintf("mixture of .%v at step %d", want.Tau, i), b, want.Foresail[i], 1e-9)
 			published.Learn(said[i], a, came[i])
 			ours.Learn(said[i], b, came[i])
 			if i == 0 {
-				near(t, "share of the largest squared regret", published.bound, boundShare*want.Bound, 1e-9)
+				forecasttest.Near(t, "share of the largest squared regret", published.bound, boundShare*want.Bound, 1e-9)
 				published.bound = want.Bound
 			}
 		}

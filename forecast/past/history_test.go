@@ -5,18 +5,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-)
 
-// near fails unless got and want agree to a relative error, or are both NaN.
-func near(t *testing.T, what string, got, want, tolerance float64) {
-	t.Helper()
-	if math.IsNaN(got) && math.IsNaN(want) {
-		return
-	}
-	if !(math.Abs(got-want) <= tolerance*max(1, math.Abs(want))) {
-		t.Fatalf("%s: %v, want %v", what, got, want)
-	}
-}
+	"github.com/foresail/foresail/forecast/forecasttest"
+)
 
 func TestRankedAgainstSorting(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
@@ -48,7 +39,7 @@ func TestRankedAgainstSorting(t *testing.T) {
 	}
 	// Of 1..9 the rank tau*10 is the quantile itself, and no rank lies outside of 1 to 9.
 	for tau, want := range map[float64]float64{.5: 5, .9: 9, .25: 2.5, .99: 9, .05: 1} {
-		near(t, "quantile", r.Quantile(tau), want, 1e-12)
+		forecasttest.Near(t, "quantile", r.Quantile(tau), want, 1e-12)
 	}
 }
 
@@ -66,7 +57,7 @@ func TestQuantileAgainstNumpy(t *testing.T) {
 			r.Add(v)
 		}
 		for i, tau := range taus {
-			near(t, "quantile", r.Quantile(tau), want[i], 1e-12)
+			forecasttest.Near(t, "quantile", r.Quantile(tau), want[i], 1e-12)
 		}
 	}
 }
@@ -92,7 +83,7 @@ func TestHistoryForgets(t *testing.T) {
 			if back >= 5 {
 				tolerance = 2e-6 // Of a float32 root of up to 6.
 			}
-			near(t, "Back", h.Back(back), want, tolerance)
+			forecasttest.Near(t, "Back", h.Back(back), want, tolerance)
 		}
 		// Clamp's range covers at least what is remembered but for one block, and at most what is remembered.
 		sure, most := 0., 0.

@@ -74,6 +74,7 @@ var importRules = map[string][]string{
 	"forecast/backtest":         {"forecast", "forecast/hold", "forecast/series"},
 	"forecast/replay":           {},
 	"forecast/schedule":         {"forecast/slots"},
+	"forecast/forecasttest":     {},
 	"forecast/frontier":         {"forecast", "forecast/backtest", "forecast/nowcast", "forecast/replay", "forecast/series"},
 	"forecast/policy":           {"forecast/replay"},
 	"adapter/backend":           {"adapter/backend/relabel", "adapter/backend/wire", "forecast/series"},

@@ -1,4 +1,5 @@
-package forecast
+// Package forecasttest is what tests of several forecast packages share.
+package forecasttest
 
 import (
 	"math"
@@ -6,8 +7,8 @@ import (
 	"testing"
 )
 
-// near fails unless got and want agree to a relative error, or are both NaN.
-func near(t *testing.T, what string, got, want, tolerance float64) {
+// Near fails unless got and want agree to a relative error, or are both NaN.
+func Near(t *testing.T, what string, got, want, tolerance float64) {
 	t.Helper()
 	if math.IsNaN(got) && math.IsNaN(want) {
 		return
@@ -17,8 +18,8 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 	}
 }
 
-// walkLoad returns n values of a daily pattern with noise; a share of them is missing.
-func walkLoad(random *rand.Rand, n, season int, holes float64) []float64 {
+// Load returns n values of a daily pattern with noise; a share of them is missing.
+func Load(random *rand.Rand, n, season int, holes float64) []float64 {
 	values := make([]float64, n)
 	for i := range values {
 		values[i] = 100 + 50*math.Sin(2*math.Pi*float64(i)/float64(season)) + 5*random.NormFloat64()
