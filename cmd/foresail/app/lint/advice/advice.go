@@ -165,11 +165,11 @@ func (j *judge) up(b *replay.Behavior, written *autoscaling.HPAScalingRules) {
 	}
 	most := j.Object.Spec.MaxReplicas
 	from := max(j.least(), (most+1)/2, 1)
-	if written == nil || lead == 0 || from >= most {
+	if written == nil || lead <= j.StartUp || from >= most { // Of a lead that no behavior could help, its selector is told.
 		return
 	}
 	took, ok := policy.Climb(*b, from, most)
-	if spare := max(lead-j.StartUp, 0); ok && took <= spare {
+	if ok && took <= lead-j.StartUp {
 		return
 	}
 	how := text(took)

@@ -78,6 +78,7 @@ func TestRemarks(t *testing.T) {
 	f(bounds+one, both, "spec.behavior.scaleUp|from 10 to 20 pods it takes 18m, and the forecast looks 10m ahead: a load that doubles")
 	f(bounds+one, About{Metrics: []Metric{live, ahead(18 * time.Minute)}, Config: true})
 	f(bounds+one, About{Metrics: []Metric{live, ahead(20 * time.Minute)}, Config: true, StartUp: 5 * time.Minute}, "spec.behavior.scaleUp|of which pods take 5m to start")
+	f(bounds+one, About{Metrics: []Metric{live, ahead(5 * time.Minute)}, Config: true, StartUp: 5 * time.Minute}, "spec.metrics[1].external.metric.selector|write foresail.io/lead: 6m")
 	f(bounds+one, About{Metrics: []Metric{live}, Config: true}) // Without a forecast nothing says what is too slow.
 	f(bounds+", behavior: {scaleUp: {policies: [{type: Pods, value: 1, periodSeconds: 1800}]}}}", both, "spec.behavior.scaleUp|it takes more than an hour")
 	f(bounds+", behavior: {scaleUp: {stabilizationWindowSeconds: 900}}}", both, "spec.behavior.scaleUp|from 10 to 20 pods it takes 14m45s")
