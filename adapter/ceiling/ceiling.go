@@ -152,7 +152,7 @@ func (c *Ceilings) lower(d *shape.Demand, value, most float64) float64 {
 	n := len(d.Series)
 	if r, known := c.table.Lookup(d.Metric); known && n < len(r.Points) { // A selector chose some of the series: theirs is a part.
 		if whole, err := c.asked(d.Metric); err == nil && whole > 0 {
-			most *= min(value/whole, 1)
+			most *= min(d.Value/whole, 1) // not of what a limit has left of it
 		}
 		n++
 	}

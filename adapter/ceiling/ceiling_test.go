@@ -286,4 +286,9 @@ func TestLimitedMember(t *testing.T) {
 	if got, _ := read(t, p, "batch", ""); got != 7_000 {
 		t.Errorf("the other has %d thousandths, want 7000", got)
 	}
+	// Of a part of the series it is a part of the smaller of both, once: 3 of 9, so 1 of 3, less one thousandth for the series and for the part.
+	table["chat"] = answered(0, 6, 3)
+	if got, _ := read(t, p, "chat", "part=1"); got != 998 {
+		t.Errorf("a part tells %d thousandths, want 998", got)
+	}
 }
