@@ -72,23 +72,6 @@ func place(key string, spread time.Duration) time.Duration {
 	return time.Duration(float64(spread) * float64(h.Sum32()) / (1 << 32))
 }
 
-// wait waits for a time and for a slot.
-func wait(ctx context.Context, pause time.Duration, slots chan<- struct{}) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("not tried: %w", ctx.Err())
-	case <-timer.C:
-	}
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("not tried, because others did not answer: %w", ctx.Err())
-	case slots <- struct{}{}:
-		return nil
-	}
-}
-
 // read reads one server. A page without counters is returned with its error: it is the one before the first call.
 func (r *reader) read(ctx context.Context, p *peer, s pods.Server) (reading, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.wait)

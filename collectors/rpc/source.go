@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/foresail/foresail/collectors"
+	"github.com/foresail/foresail/collectors/internal/fetch"
 	"github.com/foresail/foresail/collectors/rpc/load"
 	"github.com/foresail/foresail/collectors/rpc/page"
 	"github.com/foresail/foresail/collectors/rpc/pods"
@@ -140,7 +141,7 @@ func (s *Source) Collect(ctx context.Context) ([]series.Point, error) {
 			if one.failing {
 				offset = spread
 			}
-			if failures[i] = wait(ctx, time.Until(start.Add(offset)), slots); failures[i] == nil {
+			if failures[i] = fetch.Turn(ctx, time.Until(start.Add(offset)), slots); failures[i] == nil {
 				readings[i], failures[i] = s.reader.read(ctx, one.peer, f)
 				<-slots
 			}

@@ -126,6 +126,23 @@ func (c *Client) Get(ctx context.Context, address, accept, token string, take fu
 	return take(Page{Body: body.Bytes(), Type: response.Header.Get("Content-Type"), At: at})
 }
 
+// Turn waits for a pause and then for a slot, which is the caller's to give back. Its error says what it waited for in vain.
+func Turn(ctx context.Context, pause time.Duration, slots chan<- struct{}) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("not tried: %w", ctx.Err())
+	case <-timer.C:
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("not tried, because others did not answer: %w", ctx.Err())
+	case slots <- struct{}{}:
+		return nil
+	}
+}
+
 // Reason tells what kind of failure an error of Get is; Unreachable for one that it does not know.
 func Reason(err error) collectors.Reason {
 	status, isStatus := errors.AsType[StatusError](err)

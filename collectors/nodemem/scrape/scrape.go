@@ -117,19 +117,10 @@ func (c *Client) slot(ctx context.Context, t Target, spread time.Duration, get f
 	if c.failed[t.URL] {
 		slots, round = c.failing, c.round
 	}
-	timer := time.NewTimer(offset(t.Node, round, spread))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		return fmt.Errorf("not tried: %w", ctx.Err())
+	if err := fetch.Turn(ctx, offset(t.Node, round, spread), slots); err != nil {
+		return err
 	}
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-ctx.Done():
-		return fmt.Errorf("not tried, because others did not answer: %w", ctx.Err())
-	}
+	defer func() { <-slots }()
 	return get()
 }
 
