@@ -64,12 +64,6 @@ func youthRow(w io.Writer, name string, births int, alone, taught score) {
 	fmt.Fprintln(w, "\t")
 }
 
-// exp turns sums of logarithms into ratios.
-func (s score) exp() score {
-	s.mae, s.pin90, s.wpin90, s.served = math.Exp(s.mae), math.Exp(s.pin90), math.Exp(s.wpin90), math.Exp(s.served)
-	return s
-}
-
 // others are the traces but one that can be brought on its grid.
 func others(traces []*trace, but *trace) []pool.Past {
 	var pasts []pool.Past

@@ -271,10 +271,7 @@ func means(results []result) (official, dense score) {
 		official.add(r.official, float64(len(results)))
 		dense.add(r.dense, float64(len(results)))
 	}
-	for _, s := range []*score{&official, &dense} {
-		s.mae, s.pin90, s.wpin90, s.served = math.Exp(s.mae), math.Exp(s.pin90), math.Exp(s.wpin90), math.Exp(s.served)
-	}
-	return official, dense
+	return official.exp(), dense.exp()
 }
 
 // add sums up the n-th part of the logarithms of the ratios, and of coverage and trust.
@@ -285,4 +282,10 @@ func (s *score) add(o score, n float64) {
 	s.served += math.Log(o.served) / n
 	s.wcov90 += o.wcov90 / n
 	s.trusted += o.trusted / n
+}
+
+// exp turns sums of logarithms into ratios.
+func (s score) exp() score {
+	s.mae, s.pin90, s.wpin90, s.served = math.Exp(s.mae), math.Exp(s.pin90), math.Exp(s.wpin90), math.Exp(s.served)
+	return s
 }
