@@ -8,6 +8,7 @@ import (
 
 	autoscaling "k8s.io/api/autoscaling/v2"
 
+	"github.com/foresail/foresail/forecast/policy"
 	"github.com/foresail/foresail/forecast/replay"
 )
 
@@ -53,10 +54,11 @@ func overlay(r *replay.Rules, from *autoscaling.HPAScalingRules) error {
 	}
 	r.Policies = nil
 	for _, p := range from.Policies {
-		if p.Value <= 0 || p.PeriodSeconds <= 0 || p.PeriodSeconds > 1800 {
+		period := time.Duration(p.PeriodSeconds) * time.Second
+		if p.Value <= 0 || period < policy.LeastPeriod || period > policy.MostPeriod {
 			return fmt.Errorf("a policy of %d in %d seconds: the value is above 0 and the period 1 to 1800", p.Value, p.PeriodSeconds)
 		}
-		r.Policies = append(r.Policies, replay.Policy{Percent: p.Type == autoscaling.PercentScalingPolicy, Value: p.Value, Period: time.Duration(p.PeriodSeconds) * time.Second})
+		r.Policies = append(r.Policies, replay.Policy{Percent: p.Type == autoscaling.PercentScalingPolicy, Value: p.Value, Period: period})
 	}
 	return nil
 }
