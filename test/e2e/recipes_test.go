@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/foresail/foresail/adapter/backend"
-	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/test/recipes"
 )
 
@@ -73,16 +72,7 @@ func TestRecipes(t *testing.T) {
 		}
 		fmt.Fprintf(&autoscalers, "%s---\n", manifest)
 	}
-	var runs []series.Run
-	for name, script := range scripts {
-		// Ten minutes of the samples are over, and twenty are to come.
-		of, err := recipes.Script(script, time.Now().Add(-10*time.Minute), 15*time.Second)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		runs = append(runs, of...)
-	}
-	startForesail(t, plane, fmt.Sprintf(config, serveRuns(t, runs)), flags{})
+	startForesail(t, plane, fmt.Sprintf(config, recipes.Serve(t, slices.Collect(maps.Values(scripts))...)), flags{})
 	plane.mustKubectl(t, autoscalers.String(), "apply", "-f", "-")
 	settle(t, plane, all)
 	t.Logf("%d Deployments are as large as their recipes' tables say", len(all))
@@ -132,27 +122,6 @@ func withPods(script, ns string, names []string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-// serveRuns is a Prometheus-compatible server of samples that are all known beforehand.
-func serveRuns(t *testing.T, runs []series.Run) (url string) {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "store")
-	if err := backend.WriteHistory(t.Context(), dir, runs); err != nil {
-		t.Fatal(err)
-	}
-	store, err := backend.OpenStore(backend.StoreConfig{Path: dir, Retention: 24 * time.Hour, Lookback: 5 * time.Minute}, backend.Options{Name: "recipes"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(store.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		if err := store.Close(); err != nil {
-			t.Errorf("cannot close the store of the recipes: %v", err)
-		}
-	})
-	return server.URL
 }
 
 // settle waits until all have the size that they should and their HPAs say so, and then a dozen syncs and a downscale stabilisation

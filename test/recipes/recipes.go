@@ -4,16 +4,19 @@ package recipes
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
 
+	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -118,9 +121,40 @@ func parseRead(cell string) (r Read, err error) {
 	return r, err
 }
 
-// Script returns the series of a text as promqltest writes them, a line each: its name and labels, and its values a step apart,
+// Serve serves scripts as a Prometheus does, until the test is over. Their samples are 15 s apart: ten minutes of them are over, the others
+// are to come.
+func Serve(t testing.TB, scripts ...string) (url string) {
+	t.Helper()
+	var runs []series.Run
+	for _, text := range scripts {
+		of, err := script(text, time.Now().Add(-10*time.Minute), 15*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, of...)
+	}
+	c := backend.StoreConfig{Path: filepath.Join(t.TempDir(), "store")}
+	c.Default()
+	if err := backend.WriteHistory(t.Context(), c.Path, runs); err != nil {
+		t.Fatal(err)
+	}
+	store, err := backend.OpenStore(c, backend.Options{Name: "recipes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(store.Handler())
+	t.Cleanup(func() {
+		server.Close()
+		if err := store.Close(); err != nil {
+			t.Errorf("cannot close the store of the recipes: %v", err)
+		}
+	})
+	return server.URL
+}
+
+// script returns the series of a text as promqltest writes them, a line each: its name and labels, and its values a step apart,
 // the first at start. Empty lines and lines that begin with # are left out.
-func Script(text string, start time.Time, step time.Duration) ([]series.Run, error) {
+func script(text string, start time.Time, step time.Duration) ([]series.Run, error) {
 	promql := parser.NewParser(parser.Options{})
 	var runs []series.Run
 	for n, line := range slices.Collect(strings.Lines(text)) {

@@ -9,7 +9,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,7 +22,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/cmd/foresail/app"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	hpa "github.com/foresail/foresail/cmd/foresail/app/replay"
@@ -171,35 +169,14 @@ func read(t *testing.T, at, namespace, metric, of string, perPod bool) replay.Re
 	return r
 }
 
-// prometheusOf serves the samples of a recipe: ten minutes of them are over, twenty are to come.
+// prometheusOf serves the samples of a recipe.
 func prometheusOf(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name+".txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs, err := recipes.Script(string(text), time.Now().Add(-10*time.Minute), 15*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "store")
-	if err := backend.WriteHistory(t.Context(), dir, runs); err != nil {
-		t.Fatal(err)
-	}
-	c := backend.StoreConfig{Path: dir}
-	c.Default()
-	store, err := backend.OpenStore(c, backend.Options{Name: "samples"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(store.Handler())
-	t.Cleanup(func() {
-		server.Close()
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server.URL
+	return recipes.Serve(t, string(text))
 }
 
 // start runs the program with a config and returns where its metrics APIs are, with every rule tried.

@@ -112,7 +112,7 @@ var importRules = map[string][]string{
 	"cmd/foresail":              {"cmd/foresail", "adapter/apiserver"},
 	"bench":                     {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/kafka":                {"collectors"},
-	"test/recipes":              {"forecast"},
+	"test/recipes":              {"adapter", "forecast"},
 	"test/e2e":                  {"adapter", "cmd/foresail/app", "forecast"},
 	"test/oraclebackend":        {"cmd/foresail/app", "adapter", "forecast"},
 
