@@ -70,7 +70,7 @@ func New(opts Options) *Client {
 func (c *Client) Close() { c.client.Close() }
 
 // Round gets every page once and has take read it, which is called from many goroutines and must not keep the body; at is
-// when the page was there. It returns what went wrong by the index of the target, nil where nothing did: an error of take
+// when its answer began. It returns what went wrong by the index of the target, nil where nothing did: an error of take
 // as it is, others as collectors.Missing. Without its token nothing is got, which is one error.
 func (c *Client) Round(ctx context.Context, targets []Target, take func(i int, body []byte, at time.Time) error) ([]error, error) {
 	token := ""
