@@ -81,7 +81,7 @@ func ramp(t *testing.T, step int, pause time.Duration) (got, others float64) {
 				}
 			}
 		}
-		time.Sleep(time.Until(began.Add(time.Duration(i+1) * pause)))
+		time.Sleep(time.Until(began.Add(time.Duration(i+1) * pause))) // It is the host's memory that grows, by the real clock.
 	}
 	available, own := glance(t)
 	return got, (availableBefore - available - (own - ownBefore)) / time.Since(began).Seconds()
@@ -165,7 +165,7 @@ func TestRealNodeExporter(t *testing.T) {
 			t.Errorf("%s = %v (there: %v), /proc says %v", other, v, there, value)
 		}
 	}
-	time.Sleep(1200 * time.Millisecond)
+	time.Sleep(1200 * time.Millisecond) // Pressure is a rate of time stalled: it takes two readings of another process, whose clock is the real one.
 	if got, err = values(t, s); err != nil {
 		t.Fatal(err)
 	}

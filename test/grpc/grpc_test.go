@@ -158,7 +158,7 @@ func TestLibraries(t *testing.T) {
 			time.Sleep(500 * time.Millisecond) // until as many end as begin
 			s.good()
 			began, calls, ended, spent := time.Now(), c.calls.Load(), c.ended.Load(), c.spent.Load()
-			time.Sleep(3 * time.Second)
+			time.Sleep(3 * time.Second) // The process counts by the real clock: what is compared are the calls of these seconds.
 			got, least, most := s.during(c)
 			seconds := time.Since(began).Seconds()
 			// What the server knows itself of these seconds; on a quiet machine 100 and 10.
@@ -190,9 +190,9 @@ func TestLibraries(t *testing.T) {
 
 			stop()
 			end()
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) // The library counts an end after the client has its answer.
 			s.good()
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(300 * time.Millisecond) // so that there would be a rate if anything were called
 			got = s.good()
 			near(t, got, "requests_per_second", 0, 0) // the probes go on
 			absent(t, got, "errors_ratio", "overload_ratio")
@@ -257,10 +257,10 @@ func TestChannelzAndORCA(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			end := p.load(ctx, every)
-			time.Sleep(500 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond) // until as many end as begin
 			s.good()
 			began, calls := time.Now(), c.calls.Load()
-			time.Sleep(2 * time.Second)
+			time.Sleep(2 * time.Second) // The server counts by the real clock: what is compared are the calls of these seconds.
 			got, least, most := s.during(c)
 			near(t, got, "utilization_ratio", 0.75, 0)
 			near(t, got, "requests_per_second", float64(c.calls.Load()-calls)/time.Since(began).Seconds(), 0.05)
@@ -268,7 +268,7 @@ func TestChannelzAndORCA(t *testing.T) {
 			absent(t, got, "inflight_mean", "errors_ratio", "latency_seconds 0.5")
 			cancel()
 			end()
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) // The server counts an end after the client has its answer.
 			s.good()
 			got = s.good()
 			near(t, got, "inflight", 0, 0) // ours are none

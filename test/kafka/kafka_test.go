@@ -439,7 +439,7 @@ func (l *lab) madeAnew(t *testing.T) {
 	if _, err := l.admin.DeleteTopic(t.Context(), "anew"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // The controller answers before the broker has heard of it.
 	wantNone(t, s, collectors.NotFound, "topic anew")
 	l.client.PurgeTopicsFromClient("anew") // it knows the id of the old one
 	l.topic(t, "anew", 2, 5)
@@ -468,7 +468,7 @@ func (l *lab) allow(t *testing.T, kind kmsg.ACLResourceType, name string) {
 	if _, err := req.RequestWith(t.Context(), l.client); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // The controller answers before the broker has heard of it, which says to nobody when it has.
 }
 
 func (l *lab) authenticated(t *testing.T) {
