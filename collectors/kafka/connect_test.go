@@ -1,13 +1,12 @@
 package kafka
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/foresail/foresail/collectors/collectortest"
 	"github.com/foresail/foresail/collectors/kafka/connect"
 )
 
@@ -17,14 +16,9 @@ func TestAuthenticated(t *testing.T) {
 	for _, mechanism := range []string{connect.Plain, connect.Scram256, connect.Scram512} {
 		t.Run(mechanism, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				file := filepath.Join(t.TempDir(), "password")
-				write := func(text string) {
-					if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-				auth := &connect.SASL{Mechanism: mechanism, Username: "lab", PasswordFile: file}
-				write("right")
+				dir := t.TempDir()
+				write := func(text string) string { return collectortest.WriteFile(t, dir, "password", []byte(text+"\n")) }
+				auth := &connect.SASL{Mechanism: mechanism, Username: "lab", PasswordFile: write("right")}
 				c := newClusterAs(t, 1, auth, kfake.EnableSASL(), kfake.Superuser(mechanism, "lab", "right"))
 				c.createTopic("orders", 1)
 				c.produce("orders", 100, 0)

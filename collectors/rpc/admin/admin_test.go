@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/foresail/foresail/collectors/collectortest"
 	"github.com/foresail/foresail/collectors/rpc/page"
 )
 
@@ -312,15 +313,13 @@ func TestORCA(t *testing.T) {
 	var tokens []string
 	address, _ := listen(t, load(&calls, &tokens), grpc.ForceServerCodec(bytesCodec{}))
 	c := connect(t, address)
-	file := filepath.Join(t.TempDir(), "token")
+	dir := t.TempDir()
 	c.token = func() (string, error) {
-		b, err := os.ReadFile(file)
+		b, err := os.ReadFile(filepath.Join(dir, "token"))
 		return string(b), err
 	}
 	for _, token := range []string{"one", "two"} {
-		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		collectortest.WriteFile(t, dir, "token", []byte(token))
 		got, known, err := c.Utilization(t.Context())
 		if err != nil || !known || got != 0.5 {
 			t.Errorf("%v, %v, %v", got, known, err)
