@@ -70,6 +70,7 @@ func Write(ctx context.Context, o Options) (text, notes []byte, err error) {
 type writer struct {
 	Options
 	object   object.Options
+	config   []byte // the text of Config; nil without one
 	notes    bytes.Buffer
 	comments []string
 }
@@ -160,17 +161,16 @@ func share(flag, text string, most int) (int32, error) {
 }
 
 // served looks up how the config serves the metric.
-func (w *writer) served() error {
+func (w *writer) served() (err error) {
 	w.object.Type = autoscaling.ExternalMetricSourceType
 	if w.Config == "" {
 		fmt.Fprintf(&w.notes, "foresail: without --config, %s is taken for an External metric with a forecast\n", w.Metric)
 		return nil
 	}
-	data, err := os.ReadFile(w.Config)
-	if err != nil {
+	if w.config, err = os.ReadFile(w.Config); err != nil {
 		return fmt.Errorf("cannot read config file: %w", err)
 	}
-	ways, err := lint.Ways(lint.Options{Name: w.Config, Data: data, Custom: w.Custom}, w.Metric)
+	ways, err := lint.Ways(lint.Options{Name: w.Config, Data: w.config, Custom: w.Custom}, w.Metric)
 	switch {
 	case err != nil:
 		return err
@@ -233,17 +233,11 @@ func (w *writer) changed() string {
 }
 
 // judge has foresail lint look at the autoscaler before anybody gets it.
-func (w *writer) judge(text []byte) error {
+func (w *writer) judge(text []byte) (err error) {
 	const name = "the autoscaler"
-	o := lint.Options{Name: w.Config, Manifests: []lint.Manifest{{Name: name, Data: text}}, StartUp: w.object.StartUp, Custom: w.Custom}
+	o := lint.Options{Name: w.Config, Data: w.config, Manifests: []lint.Manifest{{Name: name, Data: text}}, StartUp: w.object.StartUp, Custom: w.Custom}
 	if w.set("capacity") {
 		o.Capacity = w.Capacity
-	}
-	var err error
-	if w.Config != "" {
-		if o.Data, err = os.ReadFile(w.Config); err != nil {
-			return fmt.Errorf("cannot read config file: %w", err)
-		}
 	}
 	findings, _ := lint.Judge(o)
 	for _, found := range findings {

@@ -25,7 +25,7 @@ func Judge(o Options) (findings []Finding, autoscalers int) {
 	c := &checker{judge: &judge{startUp: o.StartUp, capacity: o.Capacity, scaled: map[target]scaler{}}}
 	objects := c.objects(o.Manifests)
 	if o.Data != nil {
-		c.serve(o, objects)
+		_, _ = c.serve(o, objects) // The error is among the findings.
 	}
 	for _, object := range objects {
 		c.autoscaler(object)
@@ -166,8 +166,7 @@ type Way struct {
 // the config.
 func Ways(o Options, metric string) ([]Way, error) {
 	c := &checker{}
-	if c.serve(o, nil) == nil {
-		_, _, err := locate(o)
+	if _, err := c.serve(o, nil); err != nil {
 		return nil, err
 	}
 	var ways []Way

@@ -71,19 +71,19 @@ type Manifest struct {
 func Check(o Options) ([]Finding, *config.File) {
 	c := &checker{}
 	objects := c.objects(o.Manifests)
-	file := c.serve(o, objects)
+	file, _ := c.serve(o, objects) // The error is among the findings.
 	for _, object := range objects {
 		c.autoscaler(object)
 	}
 	return c.sorted(), file
 }
 
-// serve has the checker know what the config serves. It returns nil where the file cannot be used.
-func (c *checker) serve(o Options, objects []object) *config.File {
+// serve has the checker know what the config serves. The error, which is found too, is that of a file that cannot be used.
+func (c *checker) serve(o Options, objects []object) (*config.File, error) {
 	file, doc, err := locate(o)
 	if err != nil {
 		c.refused(o.Name, err)
-		return nil
+		return nil, err
 	}
 	var custom []kube.Custom
 	for _, r := range o.Custom {
@@ -98,7 +98,7 @@ func (c *checker) serve(o Options, objects []object) *config.File {
 		c.add(o.Name, doc.Line(field), s, field, field+": "+format, args...)
 	}}
 	c.config()
-	return file
+	return file, nil
 }
 
 func (c *checker) sorted() []Finding {
