@@ -506,6 +506,37 @@ func TestForecast(t *testing.T) {
 	})
 }
 
+func TestSpan(t *testing.T) {
+	now := time.Now()
+	own := func(lead time.Duration) *Forecast { return &Forecast{Lead: lead, Quantile: 0.9} }
+	for _, tt := range []struct {
+		forecast *Forecast
+		selector string
+		from, to time.Duration
+	}{
+		{nil, "", 0, 0},
+		{own(30 * time.Minute), "", 0, 30 * time.Minute},
+		{own(30 * time.Minute), "foresail.io/lead=3h", 0, 3 * time.Hour},
+		{own(30 * time.Minute), "foresail.io/lead=3h,foresail.io/point=at", 3 * time.Hour, 3 * time.Hour},
+		{own(30 * time.Minute), "foresail.io/lead=100y", 0, 24 * time.Hour},
+		{own(30 * time.Minute), "foresail.io/lead=100y,foresail.io/point=at", 24 * time.Hour, 24 * time.Hour},
+		{own(48 * time.Hour), "", 0, 48 * time.Hour},
+		{own(48 * time.Hour), "foresail.io/lead=100y", 0, 96 * time.Hour},
+	} {
+		selector, err := labels.Parse(tt.selector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		choice, _, err := tt.forecast.Choose(selector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if from, to := choice.Span(now); from.Sub(now) != tt.from || to.Sub(now) != tt.to {
+			t.Errorf("%+v and %q: from %v to %v, want %v and %v", tt.forecast, tt.selector, from.Sub(now), to.Sub(now), tt.from, tt.to)
+		}
+	}
+}
+
 // A path that was issued and trusted is told on when the input stops, up to its lead; the live value is not.
 func TestForecastOutlivesItsInput(t *testing.T) {
 	for name, stop := range map[string]func(last *standing.Result) *standing.Result{

@@ -28,7 +28,8 @@ const (
 // Choice is the point of an outlook that a read tells: the metric's own unless a selector chose another.
 type Choice struct {
 	Forecast
-	at     bool // the value at the lead, and not the largest up to it
+	own    time.Duration // the metric's own lead
+	at     bool          // the value at the lead, and not the largest up to it
 	chosen bool
 }
 
@@ -38,7 +39,7 @@ type Choice struct {
 func (f *Forecast) Choose(selector labels.Selector) (Choice, labels.Requirements, error) {
 	var c Choice
 	if f != nil {
-		c.Forecast = *f
+		c.Forecast, c.own = *f, f.Lead
 	}
 	all, _ := selector.Requirements()
 	var rest labels.Requirements
@@ -109,9 +110,11 @@ func (c *Choice) Value(o *forecast.Outlook, maxAge time.Duration, gap bool) (val
 	return value, issued, ok && ahead && (o.State.Trusted() || o.State.Reason == forecast.Gap), err
 }
 
-// Span returns the time that a read at some time tells the largest value of; that very time where it is not of a forecast.
+// Span returns the time that a read at some time tells the largest value of; that very time where it is not of a forecast. A
+// chosen lead counts up to a day, or twice the metric's own: no path in steps of up to a day is longer, and before there is one
+// nothing else bounds what is chosen.
 func (c *Choice) Span(now time.Time) (from, to time.Time) {
-	to = now.Add(c.Lead)
+	to = now.Add(min(c.Lead, max(2*c.own, 24*time.Hour)))
 	if c.at {
 		return to, to
 	}
