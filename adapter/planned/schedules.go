@@ -30,7 +30,7 @@ type agenda struct {
 	all      []schedule.Agenda
 }
 
-// ahead is how much of what is planned is worked out at once.
+// ahead is how much of what is planned is worked out beyond the time that is asked for.
 const ahead = 25 * time.Hour
 
 var _ shape.Shaper = (*Schedules)(nil)
@@ -74,10 +74,7 @@ func (s *Schedules) planned(from, to time.Time) *agenda {
 	if a != nil && !from.Before(a.from) && !to.After(a.to) {
 		return a
 	}
-	a = &agenda{from: from.Add(-time.Minute), to: from.Add(ahead)}
-	if to.After(a.to) {
-		a.to = to
-	}
+	a = &agenda{from: from.Add(-time.Minute), to: to.Add(ahead)}
 	for i := range s.all {
 		a.all = append(a.all, schedule.Agenda{Schedule: &s.all[i].Schedule, Spans: s.all[i].Spans(a.from, a.to)})
 	}
