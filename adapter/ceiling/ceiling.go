@@ -234,10 +234,7 @@ func (c *Ceilings) limit(metric string) *limit {
 	if l.amount, l.unknown = c.amount(&r.Limit.Quota, limitName(metric)); l.unknown != "" {
 		return l
 	}
-	l.most = r.Limit.Usable(l.amount)
-	if r.Limit.PerPod > 0 {
-		l.most = math.Floor(l.most+1e-9) * r.Limit.PerPod
-	}
+	l.most = r.Limit.Most(l.amount)
 	return l
 }
 

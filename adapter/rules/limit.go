@@ -41,6 +41,15 @@ func (q *Quota) Usable(amount float64) float64 {
 	return max(amount-reserve, 0)
 }
 
+// Most is what the metric is limited to, in its own unit, if there is so much of the quota: without the reserve, and of pods whole ones.
+func (l *Limit) Most(amount float64) float64 {
+	most := l.Usable(amount)
+	if l.PerPod > 0 {
+		most = math.Floor(most+1e-9) * l.PerPod
+	}
+	return most
+}
+
 // reserve is an amount, or a share in [0, 1); the problem is "" where it is one of them.
 func (q *Quota) reserve() (amount float64, share bool, problem string) {
 	if q.Reserve == "" {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/foresail/foresail/bench/figures"
 	"github.com/foresail/foresail/forecast/replay"
+	"github.com/foresail/foresail/forecast/schedule"
 	"github.com/foresail/foresail/forecast/slots"
 )
 
@@ -64,6 +65,16 @@ func regular() []scenario {
 			text: "150/s, and 600/s from 12:00 to 14:00, once; the calendar says four times as much. Reactive needs 3 minutes and what the metric is late: 4 to 5 minutes at " +
 				"600/s with pods for 220.",
 			wanted: []bound{atLeast(today, short, 4), atMost(today, short, 6), atMost(safe, short, 0), atMost(lean, short, 0), atMost(lean, pods, 26), atLeast(lean, served, 99.9)},
+		},
+		{
+			name: "event on a schedule", load: steadily(150).times(between(clock(12, 0), clock(14, 0), 4)), days: 1, start: 3 * minute, lead: 20 * minute, least: 1,
+			planned: &schedule.Schedule{
+				Events: []slots.Event{{From: after(clock(12, 0)), To: after(clock(14, 0))}}, Zone: time.UTC, RampUp: 20 * minute, Floor: 600,
+			},
+			spike: [2]int{clock(12, 0), clock(12, 30)},
+			text: "The same event, of which the forecast knows nothing and a schedule does: 600/s from 12:00 to 14:00, rising for 20 minutes before. 4.5 minutes before, that is 465/s, and " +
+				"reactive pods for it carry 664; the forecast has all of it 20 minutes before. 71 pods for 2 h 25 min and 18 else are 23.4.",
+			wanted: []bound{atMost(today, short, 0), atMost(safe, short, 0), atMost(lean, short, 0), atMost(lean, pods, 26), atLeast(lean, served, 99.9)},
 		},
 		{
 			name: "nightly batch, zero to N", load: nightly(200, clock(2, 0), clock(3, 0)), days: 5, start: 3 * minute, lead: 30 * minute, least: 0,

@@ -10,6 +10,7 @@ import (
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/replay"
+	"github.com/foresail/foresail/forecast/schedule"
 	"github.com/foresail/foresail/forecast/slots"
 )
 
@@ -27,6 +28,8 @@ type scenario struct {
 	least    int32
 	workload replay.Workload
 	events   []slots.Event
+	// planned, where set, is a schedule that the metric and its forecast are told with.
+	planned *schedule.Schedule
 	// Unknowable is set where nothing before tells of the spike.
 	unknowable bool
 	// From blind to seeing, in minutes after the history, the metrics API knows nothing.
@@ -97,6 +100,15 @@ func (s *scenario) foresee(ctx context.Context) (*plan, error) {
 	p.served = make([]float64, len(p.values))
 	for m := range p.served {
 		p.served[m] = rows[m/coarse].Served
+	}
+	if s.planned != nil {
+		agenda := []schedule.Agenda{{Schedule: s.planned, Spans: s.planned.Spans(after(0), after(s.days*perDay).Add(s.lead))}}
+		for m := history; m < len(p.values); m++ {
+			// What is read in a minute is of places before it, and the schedule is of the time of the read.
+			from := after(m - history)
+			p.live[m-1], _ = schedule.Demand(agenda, p.live[m-1], from, from)
+			p.served[m-coarse], _ = schedule.Demand(agenda, p.served[m-coarse], from, from.Add(s.lead))
+		}
 	}
 	return p, nil
 }

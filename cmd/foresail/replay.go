@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/hpa"
 	"github.com/foresail/foresail/cmd/foresail/app/replay"
 )
@@ -20,6 +21,7 @@ type replayFlags struct {
 	backtestFlags
 	how                      replay.Options
 	slo, absent, hpa, metric string
+	config                   string
 	policies                 []string
 	least, most              int32
 }
@@ -49,7 +51,8 @@ func replayCommand(stdout io.Writer, logs logs) *cobra.Command {
 	fs.Int32Var(&flags.how.PodsPerNode, "pods-per-node", 10, "how many pods a node has room for; for --node-delay")
 	fs.StringVar(&flags.slo, "slo", "short<=1m/day", "how long the load may be above what the pods carry")
 	fs.StringVar(&flags.hpa, "hpa", "", "take bounds, behavior and target from the HorizontalPodAutoscaler in this file")
-	fs.StringVar(&flags.metric, "metric", "", "which of the HPA's metrics the series is, if it has several")
+	fs.StringVar(&flags.metric, "metric", "", "which metric the series is: of --config, and of the HPA's if it has several")
+	fs.StringVar(&flags.config, "config", "", "the config file whose schedules and limit for --metric are tried, too")
 	fs.StringSliceVar(&flags.policies, "policy", nil, "try this policy too, with a behavior of its own: "+hpa.Names()+", or all; may be repeated")
 	fs.Int32Var(&flags.least, "min", 1, "the least number of pods")
 	fs.Int32Var(&flags.most, "max", 10000, "the largest number of pods")
@@ -78,8 +81,10 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 		return fmt.Errorf("--min is %d and --max is %d: at least 1 pod, and no fewer at most", f.least, f.most)
 	case f.absent != "missing" && f.absent != "zero":
 		return fmt.Errorf("--absent is %q: it is missing or zero", f.absent)
-	case f.metric != "" && f.hpa == "":
-		return errors.New("--metric is for --hpa")
+	case f.metric != "" && f.hpa == "" && f.config == "":
+		return errors.New("--metric is for --hpa and --config")
+	case f.metric == "" && f.config != "":
+		return errors.New("--config needs --metric: say which of its metrics the series is")
 	}
 	if f.how.SLO, err = replay.ParseSLO(f.slo); err != nil {
 		return fmt.Errorf("--slo: %w", err)
@@ -89,6 +94,15 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 	}
 	f.how.AbsentZero = f.absent == "zero"
 	f.how.Spec = replay.NewSpec(f.least, f.most)
+	if f.config != "" {
+		file, err := config.Load(f.config)
+		if err != nil {
+			return err
+		}
+		if f.how.Configured, err = replay.ReadConfigured(file, f.metric); err != nil {
+			return fmt.Errorf("cannot replay what %s has: %w", f.config, err)
+		}
+	}
 	if f.hpa == "" {
 		return nil
 	}

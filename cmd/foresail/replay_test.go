@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,7 +167,7 @@ func TestReplayRefuses(t *testing.T) {
 		{"--capacity 10 --hpa " + hpa + " --metric queue", "it has no metric queue, only rps"},
 		{"--capacity 10 --hpa " + load, "cannot replay the HPA in"},
 		{"--capacity 10 --hpa nowhere.yaml", "cannot read the HPA"},
-		{"--capacity 10 --metric rps", "--metric is for --hpa"},
+		{"--capacity 10 --metric rps", "--metric is for --hpa and --config"},
 		{"--capacity 10 --input " + short, "it is 12h5m0s long, and settings are chosen on one part and judged on another: two days at least"},
 		{"--capacity 10 --policy conservative,reckless", `--policy: there is no policy "reckless": they are high-performance, conservative, aggressive, cost-optimized, or all`},
 		{"--capacity 10 --min 0", "--min is 0"},
@@ -179,5 +180,60 @@ func TestReplayRefuses(t *testing.T) {
 		if _, err := os.Stat(report); err == nil {
 			t.Errorf("%s: a report was written", c.args)
 		}
+	}
+}
+
+// The load jumps to 400 at eight, when reactive pods stand for 100: a schedule of 400 that begins 15 minutes before buys all of the short
+// minutes: 57 pods in place of 15 for a quarter of an hour a day are .44 on its mean.
+func TestReplayAsConfigured(t *testing.T) {
+	file := writeAs(t, "foresail.yaml", `
+backends: [{name: main, prometheus: {url: "http://localhost:9090"}}]
+metrics:
+  - {name: rps, query: sum(rps), external: {}, limit: {amount: 500}}
+  - {name: queue, query: sum(queue), external: {}}
+schedules:
+  - {name: opening, metrics: [rps], namespaces: [shop], cron: 45 7 * * *, duration: 10h, floor: 400}
+boost:
+  - {name: push, metrics: [rps], query: sum(push) > 5, factor: 2, duration: 15m}
+`)
+	args := []string{"replay", "--input", jumps(t), "--capacity", "10", "--start-delay", "10m", "--slo", "short<=5m/day", "--config", file, "--metric"}
+	status, stdout, stderr := call(t, append(args, "rps")...)
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	for _, want := range []string{
+		"As configured (schedule opening, the limit of 500), today's HPA is short for 0.0 minutes a day with", "Not replayed, as only a backend tells it: boost push.",
+		"reactive, target 70.0 %, as configured",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("not said: %q in\n%s", want, stdout)
+		}
+	}
+	type row struct {
+		Name       string
+		Configured bool    `json:"as_configured"`
+		Short      float64 `json:"short_minutes_per_day"`
+		Pods       float64 `json:"mean_pods"`
+	}
+	var got struct{ Runs []row }
+	status, stdout, _ = call(t, append(args, "rps", "--json")...)
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 0 {
+		t.Fatalf("status %d, %v", status, err)
+	}
+	today := got.Runs[0]
+	at := slices.IndexFunc(got.Runs, func(r row) bool { return r.Name == today.Name+", as configured" })
+	if at < 0 {
+		t.Fatal("today's HPA as configured was not tried")
+	}
+	if r := got.Runs[at]; !(r.Configured && r.Short == 0 && today.Short > 10 && r.Pods < today.Pods+.75) {
+		t.Errorf("today %+v, as configured %+v", today, r)
+	}
+	for metric, want := range map[string]string{"queue": "queue has no schedule there, nor a limit that is a number", "cpu": "it serves no metric cpu"} {
+		if status, _, stderr := call(t, append(args, metric)...); status != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: status %d, %q", metric, status, stderr)
+		}
+	}
+	if status, _, stderr := call(t, append(args[:len(args)-1], "--json")...); status != 2 || !strings.Contains(stderr, "--config needs --metric") {
+		t.Errorf("without a metric: status %d, %q", status, stderr)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/foresail/foresail/forecast/replay"
@@ -22,12 +23,13 @@ const (
 
 // Setting is one choice of everything that can be set. Target is the share of a pod's capacity that the HPA aims at; Quantile,
 // in (0, 1), and Lead are those of the forecast. Absent has the series be 0 where it is absent; Size is that of Fixed.
+// Shaped has what the HPA reads go through Plan.Shape.
 // Policy is the name of one that the setting is of, with a Behavior in place of the plan's; else it is "", and nil.
 type Setting struct {
 	Kind             Kind
 	Target, Quantile float64
 	Lead             time.Duration
-	Absent           bool
+	Absent, Shaped   bool
 	Size             int32
 	Policy           string
 	Behavior         *replay.Behavior
@@ -35,9 +37,12 @@ type Setting struct {
 
 // String is a name for the setting.
 func (s Setting) String() string {
-	zero := ""
+	also := ""
 	if s.Absent {
-		zero = ", absent: zero"
+		also = ", absent: zero"
+	}
+	if s.Shaped {
+		also += ", as configured"
 	}
 	name := "foresail"
 	if s.Policy != "" {
@@ -47,11 +52,11 @@ func (s Setting) String() string {
 	case Fixed:
 		return fmt.Sprintf("fixed, %d pods", s.Size)
 	case Foresail:
-		return fmt.Sprintf("%s, P%g within %s, target %.1f %%%s", name, math.Round(1000*s.Quantile)/10, minutes(s.Lead), 100*s.Target, zero)
+		return fmt.Sprintf("%s, P%g within %s, target %.1f %%%s", name, math.Round(1000*s.Quantile)/10, minutes(s.Lead), 100*s.Target, also)
 	case Perfect:
 		return fmt.Sprintf("perfect foresight of %s, target %.1f %%", minutes(s.Lead), 100*s.Target)
 	}
-	return fmt.Sprintf("reactive, target %.1f %%", 100*s.Target)
+	return fmt.Sprintf("reactive, target %.1f %%%s", 100*s.Target, also)
 }
 
 func minutes(d time.Duration) string { return fmt.Sprintf("%gm", d.Minutes()) }
@@ -66,6 +71,9 @@ type Plan struct {
 	Sync, Age time.Duration
 	// Known is what was known of the load; Zero the same with 0 where it is absent, nil unless that is tried.
 	Known, Zero *Foresight
+	// Shape, nil unless a setting is Shaped, is what is told in a step in place of a value that is known, the largest from the begin of
+	// the step until so much later; 0 later is the live value.
+	Shape func(step int, ahead time.Duration, value float64) float64
 	// From, Split and To bound the steps that are replayed: settings are chosen up to Split, and judged from there.
 	From, Split, To int
 }
@@ -114,10 +122,10 @@ func (p *Plan) Options(s Setting) replay.Options {
 	if s.Behavior != nil {
 		spec.Behavior = s.Behavior
 	}
-	signals := []replay.Signal{{Values: known.Live}}
+	signals := []replay.Signal{{Values: p.told(s, 0, known.Live)}}
 	switch s.Kind {
 	case Foresail:
-		signals = append(signals, replay.Signal{Values: known.Served(s.Lead, s.Quantile)})
+		signals = append(signals, replay.Signal{Values: p.told(s, s.Lead, known.Served(s.Lead, s.Quantile))})
 	case Perfect:
 		signals = append(signals, replay.Signal{Values: known.Perfect(s.Lead)})
 	case Fixed:
@@ -127,4 +135,18 @@ func (p *Plan) Options(s Setting) replay.Options {
 		spec.Metrics = append(spec.Metrics, target)
 	}
 	return replay.Options{Load: p.Load, Workload: p.Workload, Spec: spec, Signals: signals, Sync: p.Sync, Age: p.Age}
+}
+
+// told are the values that an HPA reads in each step.
+func (p *Plan) told(s Setting, ahead time.Duration, values []float64) []float64 {
+	if !s.Shaped {
+		return values
+	}
+	out := slices.Clone(values)
+	for i, v := range out {
+		if !math.IsNaN(v) {
+			out[i] = p.Shape(i, ahead, v)
+		}
+	}
+	return out
 }

@@ -34,6 +34,8 @@ type Options struct {
 	Policies []policy.Policy
 	// AbsentZero has the load be 0 to Foresail where it is absent.
 	AbsentZero bool
+	// Configured is what a config file makes of the metric; nil where none is tried.
+	Configured *Configured
 	// Report is the name of the page to write; "" is none.
 	Report string
 }
@@ -70,6 +72,9 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("cannot replay %s: %w", source, err)
 	}
 	settings := o.settings(plan)
+	if o.Configured != nil {
+		settings = append(settings, configured(settings)...)
+	}
 	if len(settings) == 0 {
 		return backtest.InputError{Err: fmt.Errorf("cannot replay %s: there is no load in the part that is replayed", source)}
 	}
@@ -104,6 +109,11 @@ func (o *Options) plan(ctx context.Context, grid walk.Grid) (*frontier.Plan, err
 			if math.IsNaN(v) {
 				known.Values[i] = 0
 			}
+		}
+	}
+	if o.Configured != nil {
+		p.Shape = func(step int, ahead time.Duration, value float64) float64 {
+			return o.Configured.demand(grid.End(step-1), ahead, value)
 		}
 	}
 	var err error

@@ -69,12 +69,14 @@ func (r *report) shortInterval() (low, high float64) {
 }
 
 // row is a setting and what came of it, as JSON. Lead and quantile are missing where there is no forecast, policy where the setting is of none.
+// Shaped is missing where a config file's schedules and limit are not applied.
 type row struct {
 	Name     string  `json:"name"`
 	Policy   string  `json:"policy,omitempty"`
 	Target   float64 `json:"target"`
 	Quantile float64 `json:"quantile,omitempty"`
 	Lead     string  `json:"lead,omitempty"`
+	Shaped   bool    `json:"as_configured,omitempty"`
 	Short    float64 `json:"short_minutes_per_day"`
 	Unmet    float64 `json:"unmet_percent"`
 	Pods     float64 `json:"mean_pods"`
@@ -82,7 +84,7 @@ type row struct {
 }
 
 func newRow(s frontier.Setting, o replay.Outcome) row {
-	r := row{Name: s.String(), Policy: s.Policy, Target: s.Target, Quantile: s.Quantile, Short: o.ShortPerDay(), Unmet: o.UnmetPercent, Pods: o.MeanPods, Events: o.Events}
+	r := row{Name: s.String(), Policy: s.Policy, Target: s.Target, Quantile: s.Quantile, Shaped: s.Shaped, Short: o.ShortPerDay(), Unmet: o.UnmetPercent, Pods: o.MeanPods, Events: o.Events}
 	if s.Lead > 0 {
 		r.Lead = fmt.Sprintf("%gm", s.Lead.Minutes())
 	}
@@ -152,6 +154,9 @@ func (r *report) verdict() []string {
 	stamp := func(i int) string { return r.grid.End(i - 1).Format("2006-01-02 15:04") }
 	lines := []string{fmt.Sprintf("%s: settings are chosen on %s to %s and judged on %s to %s (UTC); a pod carries %g and is Ready after %s.", r.source,
 		stamp(r.plan.From), stamp(r.plan.Split), stamp(r.plan.Split), stamp(r.plan.To), o.Capacity, o.StartDelay+o.NodeDelay)}
+	if o.Configured != nil {
+		lines = append(lines, r.bought()...)
+	}
 	low, high := r.shortInterval()
 	percent, least, most, known := r.saving()
 	switch {
@@ -182,7 +187,7 @@ func (r *report) compared() []frontier.Trial {
 		}
 	}
 	for i := range r.trials {
-		if r.trials[i].Setting.Policy != "" {
+		if s := r.trials[i].Setting; s.Policy != "" || s == asConfigured(r.trials[0].Setting) {
 			add(&r.trials[i])
 		}
 	}
