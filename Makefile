@@ -125,5 +125,5 @@ clean: ## Remove what was built.
 	rm -rf bin $(CONTROLPLANE)/bin test/oracle/bin
 
 .PHONY: bench-scenarios
-bench-scenarios: ## Twelve made-up loads, from a flash crowd to a node shortage, reactive against forecast; exits 1 where an expectation is missed. 10 s.
+bench-scenarios: ## Thirteen made-up scenarios, from a flash crowd to a node shortage, reactive against forecast; exits 1 where an expectation is missed. 10 s.
 	go run ./bench/scenarios

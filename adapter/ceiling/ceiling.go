@@ -293,13 +293,20 @@ func (c *Ceilings) divide(p *Pool) *grants {
 	return g
 }
 
-// last is the sum of a metric's last known series, 0 where they are older than an age.
+// last is the sum of a metric's last known series, 0 where they are older than an age. Without one of them the sum is not known: then it is
+// the last one that was whole.
 func (c *Ceilings) last(metric string, age time.Duration) (sum float64) {
 	r, kept := c.table.Lookup(metric)
 	if !kept {
 		return 0
 	}
-	if r = r.Known(age); r != nil {
+	r = r.Known(age)
+	if r != nil && slices.ContainsFunc(r.Dropped, func(d standing.Drop) bool { return !adapter.Omits(c.rules[metric].NaN, d.Reason) }) {
+		if r = r.Whole; r != nil && time.Since(r.At) > age {
+			r = nil
+		}
+	}
+	if r != nil {
 		for i := range r.Points {
 			sum += max(r.Points[i].Value, 0)
 		}

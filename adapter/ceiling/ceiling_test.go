@@ -274,6 +274,34 @@ func TestPoolWithUnknownDemand(t *testing.T) {
 	}
 }
 
+// chat expects two parts and one is missing: what is there is no demand. The last whole one was 3 + 4 of 10, and 3 are left; later, or if there
+// never was one, its minimum of 2 counts.
+func TestPoolWithPartOfADemand(t *testing.T) {
+	part := func(whole *standing.Result) *standing.Result {
+		r := answered(0, 3)
+		r.Dropped = []standing.Drop{{Key: series.NewKey("chat", series.Label{Name: "part", Value: "1"}), Reason: standing.Absent}}
+		r.Whole = whole
+		return r
+	}
+	for _, tt := range []struct {
+		chat *standing.Result
+		want int64
+	}{
+		{part(answered(time.Minute, 3, 4)), 3_000},
+		{part(answered(6*time.Minute, 3, 4)), 8_000},
+		{part(nil), 8_000},
+	} {
+		table := backend{"chat": tt.chat, "batch": answered(0, 20), "gpu pool": answered(0, 10)}
+		p, registry := serve(t, []rules.Metric{{Name: "chat"}, {Name: "batch"}}, gpu(Member{Metric: "chat", Minimum: 2, Priority: 1}, Member{Metric: "batch"}), table, nil)
+		if got, _ := read(t, p, "batch", ""); got != tt.want {
+			t.Errorf("beside a demand of %+v: %d thousandths, want %d", tt.chat, got, tt.want)
+		}
+		if n, err := testutil.GatherAndCount(registry, "foresail_pool_demand"); n != 1 || err != nil {
+			t.Errorf("%d demands are shown, %v", n, err)
+		}
+	}
+}
+
 // A member asks for no more than its own limit leaves it, and both reasons are told.
 func TestLimitedMember(t *testing.T) {
 	metrics := []rules.Metric{{Name: "chat", Limit: &rules.Limit{Quota: rules.Quota{Amount: 3}}}, {Name: "batch"}}

@@ -196,8 +196,10 @@ func (e *evaluator) evaluate(ctx context.Context, g *group) {
 		return
 	}
 	for _, r := range g.rules {
-		result := newResult(r.name, at, points, r.result.Load())
+		last := r.result.Load()
+		result := newResult(r.name, at, points, last)
 		result.expect(r.name, r.query.Expect, points)
+		result.remember(last)
 		outcome := "ok"
 		if len(result.Points) == 0 {
 			outcome = "empty"

@@ -21,6 +21,8 @@ type Result struct {
 	Shape *Shape
 	// Before is the newest result that had Points, where this one has none; nil where none ever had.
 	Before *Result
+	// Whole is the newest result with Points that had nothing Dropped, where this one has no Points or something Dropped; nil where none ever was.
+	Whole *Result
 	// At is when the vector was asked for; zero where no evaluation was good yet. It keeps its monotonic reading: its
 	// age is time.Since(At), whatever the wall clock does.
 	At time.Time
@@ -38,6 +40,20 @@ func (r *Result) Known(age time.Duration) *Result {
 		return nil
 	}
 	return r
+}
+
+// whole tells that the result has series, and lacks none.
+func (r *Result) whole() bool { return len(r.Points) > 0 && len(r.Dropped) == 0 }
+
+// remember keeps the newest whole result before this one, if this one is not.
+func (r *Result) remember(last *Result) {
+	switch {
+	case r.whole():
+	case last.whole():
+		r.Whole = last
+	default:
+		r.Whole = last.Whole
+	}
 }
 
 // Shape stands for the keys of a vector.
