@@ -103,7 +103,9 @@ func TestChoose(t *testing.T) {
 		slo              float64
 		reactive, chosen float64 // Targets; 0 for none.
 	}{
-		{10, .5, .89},   // 61 is within 2 % of 60 and safer.
+		{12, .5, .89},   // 61 is within 2 % of 60 and safer.
+		{10, .5, .89},   // 95 minutes are not within 85 % of 100.
+		{7, .3, .75},    // 70 are not within 85 % of 70.
 		{1, .3, .7},     // .75 is the cheapest, and 10 minutes in ten days are few: .05 lower.
 		{30, .7, .7},    // A forecast is no cheaper than 50.
 		{.05, 0, .7},    // Nothing below it.
@@ -111,7 +113,7 @@ func TestChoose(t *testing.T) {
 		{8.9, .3, .89},  // Reactive is short for 90 minutes.
 		{.19, .3, .7},   // .7 has 0 minutes.
 		{1e9, .7, .7},   // Everything keeps it: 50 pods.
-		{9.2, .5, .89},  // 95 minutes in ten days are too many.
+		{9.2, .5, .89},  // 90 minutes in ten days are not too many for reactive.
 	} {
 		reactive, chosen := Choose(all, c.slo)
 		for what, pair := range map[string]struct {
@@ -127,12 +129,43 @@ func TestChoose(t *testing.T) {
 			}
 		}
 	}
+	if reactive, chosen := Choose(all[3:5], 7); reactive != nil || chosen != &all[4] { // Nothing else keeps it.
+		t.Errorf("chosen %+v", chosen)
+	}
 	edge := Frontier(all, Reactive, Foresail)
 	if len(edge) != 5 || edge[0].Setting.Target != .7 || edge[4].First.ShortMinutes != 0 {
 		t.Errorf("frontier %+v", edge)
 	}
 	if v := Saving(all[1].First, all[3].First); v != 25 { // 60 instead of 80.
 		t.Errorf("saving %v", v)
+	}
+}
+
+// A forecast is chosen where the days tell that it is cheaper. A day of 80 in place of 100 pods differs by 20/180 = .111, of 90 by .053, of 88 by .064,
+// of 93 by .036: a mean of .066 with a standard error of .016, which Student's 2.35 with three degrees of freedom make .038.
+func TestChooseByDay(t *testing.T) {
+	for name, c := range map[string]struct {
+		reactive, forecast []float64
+		want               Kind
+	}{
+		"each day is cheaper":                     {[]float64{100, 100, 100, 100}, []float64{80, 90, 88, 93}, Foresail},
+		"one day is: .333, -.020 thrice; t = .78": {[]float64{100, 100, 100, 100}, []float64{50, 104, 104, 104}, Reactive},
+		// 290 pods become 262, but -4/24 = -.167 twice and 12/168 = .071 thrice have a mean of -.024.
+		"those of a lot of load are": {[]float64{10, 10, 90, 90, 90}, []float64{14, 14, 78, 78, 78}, Reactive},
+		"days without pods":          {[]float64{100, 0, 100, 0, 100}, []float64{40, 0, 40, 0, 40}, Foresail},
+		"alike, without deviation":   {[]float64{100, 100}, []float64{90, 90}, Foresail},
+		"one day tells nothing":      {[]float64{100}, []float64{50}, Foresail},
+	} {
+		trials := []Trial{{Setting: Setting{Kind: Reactive}}, {Setting: Setting{Kind: Foresail}}}
+		for i, pods := range [][]float64{c.reactive, c.forecast} {
+			for _, p := range pods {
+				trials[i].Before = append(trials[i].Before, replay.Outcome{Days: 1, MeanPods: p})
+			}
+			trials[i].First = replay.Sum(trials[i].Before...)
+		}
+		if _, chosen := Choose(trials, 10); chosen.Setting.Kind != c.want {
+			t.Errorf("%s: chosen %s", name, chosen.Setting.Kind)
+		}
 	}
 }
 
@@ -168,6 +201,9 @@ func TestPlan(t *testing.T) {
 	}
 	for i, most := range []int{15 * 4, 4, 0, 0} {
 		held := trials[i].Held()
+		if days := trials[i].Before; len(days) != 3 || days[0].Days != 1 || replay.Sum(days...) != trials[i].First {
+			t.Errorf("%s: %+v before", trials[i].Setting, days)
+		}
 		if held.Days != 4 || held.ShortMinutes > most || i == 0 && held.ShortMinutes < 10*4 {
 			t.Errorf("%s: %d short minutes in %v days", trials[i].Setting, held.ShortMinutes, held.Days)
 		}

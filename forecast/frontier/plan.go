@@ -78,10 +78,12 @@ type Plan struct {
 	From, Split, To int
 }
 
-// Trial is what came of a setting: on the first part, and on each day of the part that was held back.
+// Trial is what came of a setting: on the first part, on each day Before the split, and on each day of the part that was held back. The days
+// before the split are equally long, which is about as long as a day.
 type Trial struct {
 	Setting Setting
 	First   replay.Outcome
+	Before  []replay.Outcome
 	Days    []replay.Outcome
 }
 
@@ -92,9 +94,13 @@ func (t *Trial) Held() replay.Outcome { return replay.Sum(t.Days...) }
 func (p *Plan) Try(s Setting) Trial {
 	o := p.Options(s)
 	o.From, o.To = p.From, p.Split
-	t := Trial{Setting: s, First: replay.Run(o)}
+	day := int(24 * time.Hour / p.Load.Step)
+	steps := max(1, p.Split-p.From)
+	days := max(1, (steps+day/2)/day)
+	t := Trial{Setting: s, Before: replay.Parts(o, (steps+days-1)/days)}
+	t.First = replay.Sum(t.Before...)
 	o.From, o.To = p.Split, p.To
-	t.Days = replay.Parts(o, int(24*time.Hour/p.Load.Step))
+	t.Days = replay.Parts(o, day)
 	return t
 }
 

@@ -161,7 +161,7 @@ func (r *report) verdict() []string {
 	percent, least, most, known := r.saving()
 	switch {
 	case r.chosen.Setting.Kind == frontier.Reactive:
-		lines = append(lines, fmt.Sprintf("Reactive scaling is as good: no forecast saves 3 %% of the pods at short<=%gm/day. Recommended: %s.", o.SLO, r.chosen.Setting))
+		lines = append(lines, fmt.Sprintf("Reactive scaling is as good: at short<=%gm/day no forecast is sure to save pods, 2 %% of them and on days of any kind. Recommended: %s.", o.SLO, r.chosen.Setting))
 	case !known:
 		lines = append(lines, fmt.Sprintf("Recommended: %s. No reactive setting and no fixed size keeps short<=%gm/day.", r.chosen.Setting, o.SLO))
 	default:
