@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/foresail/foresail/adapter/planned"
+	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/shape"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -165,4 +166,18 @@ foresail_schedule_active{schedule="ramp"} 1
 			t.Error(err)
 		}
 	})
+}
+
+// An event of an iCalendar file is named by its SUMMARY, of which a comma is written with a backslash.
+func TestSchedulesNameTheEvent(t *testing.T) {
+	file := "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Black Friday\\, all shops\r\nDTSTART:20261127T080000Z\r\nDTEND:20261127T220000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+	s := planned.NewSchedules([]planned.Schedule{{
+		Name: "campaign", Target: target("load"), Calendar: []rules.CalendarEntry{{File: "campaigns.ics", Text: []byte(file)}}, Factor: 1.5,
+	}})
+	at := time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+	value, reasons := s.Shape(&shape.Demand{Metric: "load", Value: 100, From: at, To: at})
+	want := []string{`schedule campaign ("Black Friday, all shops") multiplies by 1.5, until 2026-11-27T22:00:00Z`}
+	if value != 150 || !slices.Equal(reasons, want) {
+		t.Errorf("%v, %q; want 150, %q", value, reasons, want)
+	}
 }

@@ -113,5 +113,9 @@ func reasonOf(p *schedule.Part, d *shape.Demand) string {
 	default:
 		when = "after its end at " + stamp(p.To)
 	}
-	return fmt.Sprintf("schedule %s %s, %s", p.Name, what, when)
+	name := p.Name
+	if p.Event != "" {
+		name += fmt.Sprintf(" (%.80q)", p.Event)
+	}
+	return fmt.Sprintf("schedule %s %s, %s", name, what, when)
 }

@@ -28,8 +28,12 @@ type Schedule struct {
 	Priority int
 }
 
-// Span is a time in which a schedule is in force; To is not part of it.
-type Span struct{ From, To time.Time }
+// Span is a time in which a schedule is in force; To is not part of it. Event is the name of the event that begins it, "" where it has none
+// or the span begins by Cron.
+type Span struct {
+	From, To time.Time
+	Event    string
+}
 
 // Spans returns the times in which the schedule is in force or on a ramp somewhere from one time to another, that included, in their
 // order and apart from each other. The first one may have begun earlier than it says, if that is before from.
@@ -38,7 +42,7 @@ func (s *Schedule) Spans(from, to time.Time) []Span {
 	var all []Span
 	for _, e := range s.Events {
 		if !e.To.Before(from) && !e.From.After(to) {
-			all = append(all, Span{e.From, e.To})
+			all = append(all, Span{e.From, e.To, e.Name})
 		}
 	}
 	if s.Duration > 0 {
@@ -47,7 +51,7 @@ func (s *Schedule) Spans(from, to time.Time) []Span {
 			if !found || start.After(to) {
 				break
 			}
-			all = append(all, Span{start, start.Add(s.Duration)})
+			all = append(all, Span{start, start.Add(s.Duration), ""})
 			t = start
 		}
 	}

@@ -17,6 +17,8 @@ type Event struct {
 	Sunday bool
 	// Uplift is how many times the load it is expected to be of what it else were; 0 means 1.
 	Uplift float64
+	// Name is what a calendar calls it, for people; snapshots do not keep it. "" if nothing does.
+	Name string
 }
 
 const day = 24 * time.Hour

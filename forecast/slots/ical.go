@@ -127,7 +127,7 @@ func (p *icalParser) property(name string, params map[string]string, value strin
 	case "DURATION":
 		e.long, err = duration(value)
 	case "SUMMARY":
-		e.summary = value
+		e.summary = unescape.Replace(value)
 	case "STATUS":
 		e.cancelled = strings.EqualFold(value, "CANCELLED")
 	case "X-FORESAIL-UPLIFT":
@@ -247,6 +247,9 @@ func (p *icalParser) repeat(value string) (err error) {
 	return nil
 }
 
+// unescape reads text of one line (RFC 5545, 3.3.11).
+var unescape = strings.NewReplacer(`\\`, `\`, `\,`, `,`, `\;`, `;`, `\n`, ` `, `\N`, ` `)
+
 // add takes the finished event.
 func (p *icalParser) add() error {
 	e := p.now
@@ -265,7 +268,7 @@ func (p *icalParser) add() error {
 	}
 	add := func(year int) {
 		p.events = append(p.events, Event{
-			From: e.from.AddDate(year, 0, 0), To: e.to.AddDate(year, 0, 0), Sunday: e.dates && e.uplift == 0, Uplift: e.uplift,
+			From: e.from.AddDate(year, 0, 0), To: e.to.AddDate(year, 0, 0), Sunday: e.dates && e.uplift == 0, Uplift: e.uplift, Name: e.summary,
 		})
 	}
 	add(0)
