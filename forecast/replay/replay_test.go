@@ -103,6 +103,30 @@ func TestFallByHand(t *testing.T) {
 	}
 }
 
+// The same fall, seen by a controller that syncs when it gets to it: the recommendation of 20 was made last at 0 s. One that is as old as the window
+// counts at 300 s, so the sync at 301 s is the first with less, which the one after it tells.
+func TestSyncsByHand(t *testing.T) {
+	o := reactive(flat(140, 70), 7000, time.Minute)
+	o.From = 288
+	const fall = 24 * time.Hour
+	for _, at := range []time.Duration{-time.Hour, 0, 15 * time.Second, 300 * time.Second, 301 * time.Second, 400 * time.Second, 24 * time.Hour} {
+		o.Syncs = append(o.Syncs, fall+at)
+	}
+	var ats []time.Duration
+	var sizes []int32
+	o.Watch = func(at time.Duration, _ float64, _, size int32) { ats, sizes = append(ats, at), append(sizes, size) }
+	if got := Run(o); got.Events != 1 {
+		t.Errorf("%d changes, want 1", got.Events)
+	}
+	// The hour before is not counted: it settles. The last is after the load's end.
+	if want := []time.Duration{0, 15 * time.Second, 300 * time.Second, 301 * time.Second, 400 * time.Second}; !slices.Equal(ats, want) {
+		t.Errorf("syncs at %v, want %v", ats, want)
+	}
+	if want := []int32{20, 20, 20, 20, 10}; !slices.Equal(sizes, want) {
+		t.Errorf("sizes %v, want %v", sizes, want)
+	}
+}
+
 // From zero to 10 pods and back to zero: 4 are ordered at 15 s, 8 at 30 s and 10 at 45 s, each Ready a minute later. 7 carry the load, so it is
 // short up to the sync at 75 s, in two minutes. The day before, the workload has gone from one pod to zero by itself.
 func TestFromZeroByHand(t *testing.T) {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"iter"
 	"math"
 	"time"
 )
@@ -32,6 +33,9 @@ type Options struct {
 	Placeholder *Placeholder
 	// Sync is --horizontal-pod-autoscaler-sync-period; 0 means 15 s. Age is how old a metric is when it is read.
 	Sync, Age time.Duration
+	// Syncs, where set, are the times of the syncs since the load's beginning, in their order, in place of one every Sync: those that a
+	// controller was seen to make.
+	Syncs []time.Duration
 	// From and To bound the steps that are counted; before From, the run settles in for a day, or from the beginning.
 	From, To int
 	// Watch, where set, is told of each sync that counts.
@@ -122,8 +126,7 @@ func Parts(o Options, every int) []Outcome {
 		workload.spare = max(p.Spec.Min, 1) // An HPA leaves a Deployment alone that begins with none.
 	}
 	var t tally
-	clock := time.Duration(first) * o.Load.Step
-	for now := clock; now < end; now, clock = now+o.Sync, clock+o.Sync+took {
+	for now, clock := range o.syncs(time.Duration(first)*o.Load.Step, end) {
 		workload.settle(now)
 		if now >= next {
 			parts = append(parts, t.outcome(now-began))
@@ -154,6 +157,22 @@ func Parts(o Options, every int) []Outcome {
 		}
 	}
 	return append(parts, t.outcome(end-began))
+}
+
+// syncs are the times of the syncs in [from, to), and the controller's clock at each.
+func (o *Options) syncs(from, to time.Duration) iter.Seq2[time.Duration, time.Duration] {
+	return func(yield func(now, clock time.Duration) bool) {
+		if o.Syncs == nil {
+			for now, clock := from, from; now < to && yield(now, clock); now, clock = now+o.Sync, clock+o.Sync+took {
+			}
+			return
+		}
+		for _, now := range o.Syncs {
+			if from <= now && now < to && !yield(now, now) {
+				return
+			}
+		}
+	}
 }
 
 // read sets what the metrics API answers to an HPA now.
