@@ -149,6 +149,7 @@ func TestAdapter(t *testing.T) {
 		"backend down":   backendDown,
 		"two thousand":   twoThousand,
 		"manifest":       manifestIsAccepted,
+		"foresail hpa":   autoscalerIsAccepted,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
