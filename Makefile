@@ -76,6 +76,10 @@ test-kafka: ## The Kafka collector against a real Apache Kafka broker on loopbac
 test-grpc: ## The gRPC collector against real grpc-go servers with each library that counts calls, channelz and ORCA; a module of its own.
 	cd test/grpc && go vet ./... && go test -count=1 ./...
 
+.PHONY: test-keda
+test-keda: ## The external scaler asked by KEDA's own client; a module of its own.
+	cd test/keda && go vet ./... && go test -count=1 -v ./...
+
 .PHONY: test-cloudwatch
 test-cloudwatch: ## Writing to CloudWatch against moto's server on loopback; needs Python 3.9 with venv, and PyPI.
 	@./test/cloudwatch/moto.sh .cache/moto || { status=$$?; [ $$status = 3 ] && exit 0; exit $$status; }; \

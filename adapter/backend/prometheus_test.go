@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/foresail/foresail/adapter/backend/wire"
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/test/authority"
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -424,9 +426,10 @@ func TestMissingCAIsAnErrorAtOnce(t *testing.T) {
 func TestCertificatesAreReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	caFile, certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	old, next := newAuthority(t), newAuthority(t)
-	old.issueFiles(t, caFile, certFile, keyFile)
-	was, is := old.serve(t), next.serve(t)
+	old, next := authority.New(t), authority.New(t)
+	old.Write(t, "prometheus", caFile, certFile, keyFile)
+	fine := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, success) })
+	was, is := old.Serve(t, "prometheus", tls.RequireAndVerifyClientCert, fine), next.Serve(t, "prometheus", tls.RequireAndVerifyClientCert, fine)
 	p := newTestBackend(t, is.URL, func(c *Config) {
 		c.TLS = TLS{CAFile: caFile, CertFile: certFile, KeyFile: keyFile, ServerName: "prometheus"}
 	})
@@ -439,12 +442,12 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	_, err := p.Query(t.Context(), "lag", noon)
 	wantError(t, err, Unreachable, 0, "not trusted", "tls.caFile")
 
-	next.issueFiles(t, caFile, certFile, keyFile)
+	next.Write(t, "prometheus", caFile, certFile, keyFile)
 	if _, err := p.Query(t.Context(), "lag", noon); err != nil {
 		t.Errorf("after both rotated: %v", err)
 	}
 	// Trusted, but with the old authority's client certificate: the server refuses.
-	old.issueFiles(t, filepath.Join(dir, "unused"), certFile, keyFile)
+	old.Write(t, "prometheus", filepath.Join(dir, "unused"), certFile, keyFile)
 	_, err = p.Query(t.Context(), "lag", noon)
 	wantError(t, err, Unreachable, 0, "tls.certFile")
 

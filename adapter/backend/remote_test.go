@@ -27,6 +27,7 @@ import (
 
 	"github.com/foresail/foresail/adapter/backend/relabel"
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/test/authority"
 )
 
 // receiver is what takes remote write in a Prometheus: its handler over its database. It is away at times.
@@ -219,11 +220,11 @@ func missing(got, want int64) string {
 
 // Receivers know the sender by whatever they ask for, over connections that both trust; to others nothing is given.
 func TestRemoteWriteIsKnown(t *testing.T) {
-	a := newAuthority(t)
+	a := authority.New(t)
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
-	a.issueFiles(t, file("ca"), file("cert"), file("key"))
-	newAuthority(t).issueFiles(t, file("other-ca"), file("other-cert"), file("other-key"))
+	a.Write(t, "prometheus", file("ca"), file("cert"), file("key"))
+	authority.New(t).Write(t, "prometheus", file("other-ca"), file("other-cert"), file("other-key"))
 	for name, text := range map[string]string{"password": "secret\n", "token": "t0ken\n", "tenant": "shop\n"} {
 		if err := os.WriteFile(file(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -251,7 +252,7 @@ func TestRemoteWriteIsKnown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newReceiver(t)
-			server := a.serveTo(t, c.clients, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			server := a.Serve(t, "prometheus", c.clients, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if c.asks != nil && !c.asks(req) {
 					http.Error(w, "who are you?", http.StatusUnauthorized)
 					return

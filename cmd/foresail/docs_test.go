@@ -21,9 +21,9 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// Every config that the README and the page on CloudWatch show is one that works, as is the one in the manifest.
+// Every config that the README and the pages on CloudWatch and KEDA show is one that works, as is the one in the manifest.
 func TestDocumentedConfigsAreValid(t *testing.T) {
-	for _, page := range []string{"README.md", "docs/CLOUDWATCH.md"} {
+	for _, page := range []string{"README.md", "docs/CLOUDWATCH.md", "docs/KEDA.md"} {
 		found := 0
 		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(read(t, "../../"+page), -1) {
 			if !strings.Contains(block[1], "query:") {

@@ -19,6 +19,7 @@ import (
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/adapter/keda"
 	"github.com/foresail/foresail/adapter/kube"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
@@ -68,7 +69,8 @@ type App struct {
 	objects *kube.Objects // nil without a cluster
 	alive   adapter.Objects
 	api     *apiserver.Server
-	web     *web // nil where no port is configured
+	web     *web         // nil where no port is configured
+	keda    *keda.Server // likewise
 	closers []func() error
 	reloads *reloads
 
@@ -139,6 +141,12 @@ func (a *App) wire(o Options) (err error) {
 		}
 		a.closers = append(a.closers, a.web.close)
 	}
+	if c := o.Config.KEDAScaler; c != nil {
+		if a.keda, err = keda.New(keda.Options{Config: *c, Metrics: front{a}}); err != nil {
+			return err
+		}
+		a.closers = append(a.closers, a.keda.Close)
+	}
 	groups, err := a.groups()
 	if err != nil {
 		return err
@@ -207,11 +215,10 @@ func (a *App) Run(outer context.Context) (err error) {
 	a.parts.Go(func() { a.learner.Run(ctx) })
 	a.parts.Go(func() { a.learner.Teach(ctx) })
 	if a.web != nil {
-		a.parts.Go(func() {
-			if err := a.web.run(ctx); err != nil {
-				cancel(err)
-			}
-		})
+		a.serve(ctx, cancel, a.web.run)
+	}
+	if a.keda != nil {
+		a.serve(ctx, cancel, a.keda.Run)
 	}
 	close(a.started)
 	err = a.api.Run(ctx)
@@ -219,6 +226,15 @@ func (a *App) Run(outer context.Context) (err error) {
 		err = context.Cause(ctx) // one of the other parts ended all of them
 	}
 	return err
+}
+
+// serve runs a port beside the metrics API, which ends with it.
+func (a *App) serve(ctx context.Context, cancel context.CancelCauseFunc, run func(context.Context) error) {
+	a.parts.Go(func() {
+		if err := run(ctx); err != nil {
+			cancel(err)
+		}
+	})
 }
 
 // Ready says what is missing before reads can be answered: every query must have been tried once, and the cluster's

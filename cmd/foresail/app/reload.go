@@ -127,6 +127,9 @@ func (a *App) swap(old, g *generation, sources *sources) error {
 	if old.file.Web != g.file.Web {
 		a.logger.Warn("the config's web.listen has changed: this needs a restart, and the one before stays in use")
 	}
+	if !reflect.DeepEqual(old.file.KEDAScaler, g.file.KEDAScaler) {
+		a.logger.Warn("the config's kedaScaler has changed: this needs a restart, and the one before stays in use")
+	}
 	if (old.resources == nil) != (g.resources == nil) {
 		a.logger.Warn("the config's resourceRules were added or removed: metrics.k8s.io needs a restart to be served or not")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/ceiling"
+	"github.com/foresail/foresail/adapter/keda"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/rules"
@@ -56,6 +57,8 @@ type File struct {
 	RemoteWrite []backend.RemoteWrite `yaml:"remoteWrite"`
 	// CloudWatch is nil where nothing is written to Amazon CloudWatch.
 	CloudWatch *cloudwatch.Config `yaml:"cloudWatch"`
+	// KEDAScaler is nil where KEDA does not ask through its own protocol.
+	KEDAScaler *keda.Config `yaml:"kedaScaler"`
 }
 
 // Backend is one server that answers PromQL over HTTP.
@@ -193,6 +196,9 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	f.Collectors.validate(below(report, "collectors"))
 	for i := range f.RemoteWrite {
 		f.RemoteWrite[i].Validate(below(report, fmt.Sprintf("remoteWrite[%d]", i)))
+	}
+	if f.KEDAScaler != nil {
+		f.KEDAScaler.Validate(below(report, "kedaScaler"))
 	}
 	if f.CloudWatch != nil {
 		f.CloudWatch.Validate(below(report, "cloudWatch"))

@@ -15,6 +15,7 @@ import (
 	"github.com/foresail/foresail/adapter/backend"
 	"github.com/foresail/foresail/adapter/backend/relabel"
 	"github.com/foresail/foresail/adapter/ceiling"
+	"github.com/foresail/foresail/adapter/keda"
 	"github.com/foresail/foresail/adapter/legacy"
 	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/rules"
@@ -136,6 +137,12 @@ var bad = map[string][]string{
 	"store_retention":             {`:1: store.retention: 1m0s is below 1h: forecasts need days of history, 35d by default`},
 	"remote_write_relabel":        {`:4: remoteWrite[0].writeRelabel[0].action: relabel configuration for replace action requires 'target_label' value`},
 	"remote_write_password":       {`:2: remoteWrite[0].url: a password does not belong in the address: use basicAuth`},
+	"keda": {
+		`:1: kedaScaler.keyFile: missing: KEDA's operator proves who it is by a certificate, as nothing else keeps others from reading; insecure: true does without`,
+		`:1: kedaScaler.clientCAFile: missing: KEDA's operator proves who it is by a certificate, as nothing else keeps others from reading; insecure: true does without`,
+		`:2: kedaScaler.listen: "6000" is not host:port: write it as in ":6000"`,
+	},
+	"keda_insecure": {`:4: kedaScaler.clientCAFile: not used with insecure: remove one of the two`},
 	"cloudwatch": {
 		`:2: cloudWatch.namespace: names that begin with AWS/ are those of AWS' own services: choose another one`,
 		`:4: cloudWatch.metrics[0].unit: "Messages" is none of CloudWatch's: use Count, Count/Second, Seconds, Bytes, None or the like`,
@@ -381,6 +388,9 @@ func TestLoadGoodFile(t *testing.T) {
 				Name: "ConsumerLag", Query: "kafka_consumergroup_group_lag_sum", Backend: "store", Unit: "Count",
 				Dimensions: map[string]string{"Stage": "prod"}, Labels: map[string]string{"consumergroup": "ConsumerGroup"},
 			}},
+		},
+		KEDAScaler: &keda.Config{
+			Listen: ":6000", CertFile: "/etc/foresail/cert.pem", KeyFile: "/etc/foresail/key.pem", ClientCAFile: "/etc/foresail/ca.pem",
 		},
 		Schedules: []planned.Schedule{{
 			Name: "morning", Target: planned.Target{Metrics: []string{"Checkout_requests_per_second"}, Selector: "queue=orders", Namespaces: []string{"shop", "team-*"}},

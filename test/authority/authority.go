@@ -1,4 +1,5 @@
-package backend
+// Package authority issues certificates for tests.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -8,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -18,13 +18,14 @@ import (
 	"time"
 )
 
-// authority is a certificate authority for one test.
-type authority struct {
+// Authority is a certificate authority for one test.
+type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) *authority {
+// New returns an authority of its own.
+func New(t *testing.T) *Authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -43,18 +44,18 @@ func newAuthority(t *testing.T) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{cert: cert, key: key}
+	return &Authority{cert: cert, key: key}
 }
 
-// issue returns a certificate for the name prometheus, good for both ends.
-func (a *authority) issue(t *testing.T) (cert, key []byte) {
+// Issue returns a certificate for a host's name, good for both ends, and its key.
+func (a *Authority) Issue(t *testing.T, host string) (cert, key []byte) {
 	t.Helper()
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"prometheus"},
+		SerialNumber: big.NewInt(2), DNSNames: []string{host},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -69,9 +70,17 @@ func (a *authority) issue(t *testing.T) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
 }
 
-func (a *authority) issueFiles(t *testing.T, caFile, certFile, keyFile string) {
+// Pool is what trusts the authority.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+// Write writes the authority's certificate, and one for a host with its key.
+func (a *Authority) Write(t *testing.T, host, caFile, certFile, keyFile string) {
 	t.Helper()
-	cert, key := a.issue(t)
+	cert, key := a.Issue(t, host)
 	for file, data := range map[string][]byte{
 		caFile: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), certFile: cert, keyFile: key,
 	} {
@@ -81,23 +90,21 @@ func (a *authority) issueFiles(t *testing.T, caFile, certFile, keyFile string) {
 	}
 }
 
-// serve starts a server that shows a certificate of the authority and asks clients for one.
-func (a *authority) serve(t *testing.T) *httptest.Server {
-	return a.serveTo(t, tls.RequireAndVerifyClientCert, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, success) }))
-}
-
-// serveTo is serve for clients who may have to show a certificate, or not.
-func (a *authority) serveTo(t *testing.T, clients tls.ClientAuthType, handler http.Handler) *httptest.Server {
+// Pair is Issue for tls.Config.
+func (a *Authority) Pair(t *testing.T, host string) tls.Certificate {
 	t.Helper()
-	cert, key := a.issue(t)
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, err := tls.X509KeyPair(a.Issue(t, host))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
+	return pair
+}
+
+// Serve starts a server by a host's name, for clients who may have to show a certificate of the authority, or not.
+func (a *Authority) Serve(t *testing.T, host string, clients tls.ClientAuthType, handler http.Handler) *httptest.Server {
+	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: clients}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{a.Pair(t, host)}, ClientCAs: a.Pool(), ClientAuth: clients}
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // It would print the refused handshakes.
 	s.StartTLS()
 	t.Cleanup(s.Close)
