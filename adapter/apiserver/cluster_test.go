@@ -207,11 +207,35 @@ func TestClusterSaysWhatIsMissing(t *testing.T) {
 
 func TestLogsAreQuiet(t *testing.T) {
 	var out strings.Builder
-	logger := slog.New(quiet{slog.NewTextHandler(&out, nil)}).With("a", "b").WithGroup("g")
+	logger := slog.New(newQuiet(slog.NewTextHandler(&out, nil))).With("a", "b").WithGroup("g")
 	logger.Info("started something within")
 	logger.Warn("careful")
 	logger.Error("broken")
 	if text := out.String(); strings.Contains(text, "started") || !strings.Contains(text, "careful") || !strings.Contains(text, "broken") {
 		t.Errorf("logged %s", text)
+	}
+}
+
+// What clients can cause again and again is said once in ten seconds, with how often it was left out.
+func TestRepeatsAreLeftOut(t *testing.T) {
+	var out strings.Builder
+	logs := newQuiet(slog.NewTextHandler(&out, nil))
+	begin := time.Now()
+	for i := range 2_500 { // for 25 seconds, a hundred times a second
+		for _, of := range []slog.Handler{logs, logs.WithAttrs([]slog.Attr{slog.Int("n", i)})} {
+			if err := of.Handle(t.Context(), slog.NewRecord(begin.Add(time.Duration(i)*10*time.Millisecond), slog.LevelError, "who are you", 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if said := strings.Count(out.String(), "who are you"); said != 3 || strings.Count(out.String(), "omitted=1999") != 2 { // at 0, 10 and 20 s
+		t.Errorf("it is said %d times: %s", said, out.String())
+	}
+	// Messages that are all different are all said, and not all remembered.
+	for i := range 3 * maxMessages {
+		_ = logs.Handle(t.Context(), slog.NewRecord(begin, slog.LevelError, fmt.Sprint("message ", i), 0))
+	}
+	if said := strings.Count(out.String(), "message "); said != 3*maxMessages || len(logs.repeats.last) > maxMessages {
+		t.Errorf("%d messages are said, %d remembered", said, len(logs.repeats.last))
 	}
 }

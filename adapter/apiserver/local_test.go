@@ -277,6 +277,12 @@ func TestErrors(t *testing.T) {
 			external + "orders_lag_forecast?labelSelector=foresail.io/lead%3D10", 400,
 			`metric "Orders_Lag_forecast": selector key foresail.io/lead is "10" and must be a duration above 0, as in 30m`,
 		},
+		// A selector that cannot be read is never one that chooses everything, nor an error of ours.
+		{external + "orders_lag?labelSelector=%zz", 400, `cannot read the query of the request: invalid URL escape "%zz"`},
+		{external + "orders_lag?labelSelector=a;b", 400, `cannot read the query of the request: invalid semicolon separator in query`},
+		{external + "orders_lag?labelSelector=a%00", 400, `cannot read labelSelector: it has a zero byte`},
+		{external + "orders_lag?labelSelector=a%3D%3D%3Db", 400, `cannot read labelSelector: unable to parse requirement: found '=', expected: identifier`},
+		{custom + "pods/*/queue?metricLabelSelector=a%3D%3D%3Db", 400, `cannot read metricLabelSelector: unable to parse requirement: found '=', expected: identifier`},
 		{
 			external + "orders_lag_forecast?labelSelector=foresail.io/lead%3D3h", 400,
 			`metric "Orders_Lag_forecast": lead 3h0m0s of at most 30m0s: outside of the outlook: leads up to 30m0s and quantiles from 0.5 to 0.9 are available`,

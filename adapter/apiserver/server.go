@@ -149,6 +149,9 @@ func build(config *genericapiserver.Config, opts Options) (*genericapiserver.Gen
 	if opts.Ready != nil {
 		config.ReadyzChecks = append(config.ReadyzChecks, healthz.NamedCheck(name, func(*http.Request) error { return opts.Ready() }))
 	}
+	config.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
+		return genericapiserver.DefaultBuildHandlerChain(refuse(api), c) // after the client is known and allowed
+	}
 	// The registry is the process's; a second server of the same process finds the histogram there.
 	_ = cmmetrics.RegisterMetrics(legacyregistry.Register)
 
