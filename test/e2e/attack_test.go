@@ -51,7 +51,8 @@ type attacked struct {
 	*serving
 	main  *source
 	evil  *evil
-	token string // of the administrator of the namespace's metrics
+	token string // of who may read the metrics of a namespace
+	all   string // of who may read those of all namespaces
 	page  string
 }
 
@@ -71,6 +72,7 @@ func TestUnderAttack(t *testing.T) {
 	s.serving = startForesail(t, s.plane, fmt.Sprintf(attackedConfig, s.main.url, s.evil.url, web), flags{serve: []string{"--metrics-relist-interval", "5s"}})
 	s.mustKubectl(t, readerManifest, "apply", "-f", "-")
 	s.token = s.plane.token(t, "shop", "reader")
+	s.all = s.plane.token(t, "shop", "all")
 	s.bystander(t)
 	for name, test := range map[string]func(*testing.T, *attacked){
 		"who are you":       whoAreYou,
@@ -98,6 +100,16 @@ metadata: {name: reader, namespace: shop}
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: nobody, namespace: shop}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: all, namespace: shop}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: all}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}
+subjects: [{kind: ServiceAccount, name: all, namespace: shop}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -260,7 +272,8 @@ func (s *attacked) dial(t *testing.T) *tls.Conn {
 	return conn
 }
 
-// injection: whatever a client writes where a name, a namespace or a label goes, the backend is asked for the client's namespace only.
+// injection: whatever a client writes where a name, a namespace or a label goes is a value of a matcher to the backend, and nothing else.
+// The client may read all namespaces, so that it is not RBAC that keeps it from others.
 func injection(t *testing.T, s *attacked) {
 	hostile := []string{
 		`x"} or queue_depth{namespace="secret`, `x",namespace=~".*`, "x\"}\nor\nvector(1000)#", `x\"} or up{a="`, "x`} or up", `.*`, `x|secret`, "x}})) or (((up",
@@ -269,36 +282,42 @@ func injection(t *testing.T, s *attacked) {
 	before := len(s.main.all())
 	for _, h := range hostile {
 		e := url.PathEscape(h)
+		elsewhere := func(path string) string { return strings.Replace(path, "namespaces/shop", "namespaces/"+e, 1) }
 		for _, path := range []string{
 			externalOfShop + "queue_depth?labelSelector=" + url.QueryEscape("queue="+h), externalOfShop + "queue_depth?labelSelector=" + url.QueryEscape(h+"=a"),
 			externalOfShop + "queue_depth?labelSelector=" + url.QueryEscape("queue in ("+h+")"), externalOfShop + e,
-			"/apis/external.metrics.k8s.io/v1beta1/namespaces/" + e + "/queue_depth", customOfShop + "pods/" + e + "/http_requests",
-			customOfShop + "pods/*/http_requests?labelSelector=" + url.QueryEscape("app="+h), customOfShop + "pods/*/http_requests?metricLabelSelector=" + url.QueryEscape("version="+h),
-			customOfShop + "pods/*/" + e, "/apis/custom.metrics.k8s.io/v1beta2/namespaces/" + e + "/pods/*/http_requests",
+			elsewhere(externalOfShop) + "queue_depth", elsewhere(customOfShop) + "pods/*/http_requests", elsewhere(customOfShop) + "pods/web-0/http_requests",
+			customOfShop + "pods/" + e + "/http_requests", customOfShop + "pods/*/" + e,
+			customOfShop + "pods/*/http_requests?labelSelector=" + url.QueryEscape("app="+h),
+			customOfShop + "pods/*/http_requests?metricLabelSelector=" + url.QueryEscape("version="+h),
 		} {
-			code, body, err := s.ask(t, "GET", path, s.token, nil, nil)
+			code, body, err := s.ask(t, "GET", path, s.all, nil, nil)
 			if err != nil || code >= 500 && code != http.StatusServiceUnavailable || strings.Contains(body, `"1k"`) || strings.Contains(body, `"1007"`) {
 				t.Errorf("%s: status %d, %v: %s", path, code, err, body)
 			}
 		}
 	}
-	// What was asked of the backend is PromQL whose every selector has the namespace of the client, and no other function or operator.
 	promql := parser.NewParser(parser.Options{})
-	asked := s.main.all()[before:]
+	asked, meant := s.main.all()[before:], map[string]bool{}
 	for _, query := range asked {
-		if query == "sum(queue_depth)" { // the metric of the short form, that is not confined
-			continue
-		}
 		expr, err := promql.ParseExpr(query)
 		if err != nil {
 			t.Errorf("the backend was asked %q: %v", query, err)
 			continue
 		}
+		if query == "sum(queue_depth)" { // the metric of the short form, that is not confined
+			continue
+		}
 		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 			switch n := node.(type) {
 			case *parser.VectorSelector:
-				if !slices.ContainsFunc(n.LabelMatchers, func(m *labels.Matcher) bool { return m.String() == `namespace="shop"` }) {
+				of := slices.IndexFunc(n.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == "namespace" && m.Type == labels.MatchEqual })
+				if of < 0 {
 					t.Errorf("the backend was asked %q", query)
+				} else if value := n.LabelMatchers[of].Value; slices.Contains(hostile, value) {
+					meant[value] = true
+				} else if value != "shop" {
+					t.Errorf("the backend was asked for namespace %q: %q", value, query)
 				}
 			case *parser.BinaryExpr, *parser.Call:
 				t.Errorf("the backend was asked %q", query)
@@ -306,7 +325,10 @@ func injection(t *testing.T, s *attacked) {
 			return nil
 		})
 	}
-	t.Logf("%d queries were asked of the backend", len(asked))
+	t.Logf("%d queries were asked of the backend, with %d of %d hostile namespaces as they are", len(asked), len(meant), len(hostile))
+	if len(meant) == 0 {
+		t.Error("no hostile text came as far as the backend: the test proves nothing")
+	}
 }
 
 // all returns the queries for values so far.
