@@ -128,6 +128,10 @@ hpa: ## Hold forecast/replay to the HPA controller's own code, on scenarios made
 clean: ## Remove what was built.
 	rm -rf bin $(CONTROLPLANE)/bin test/oracle/bin
 
+.PHONY: soak
+soak: build ## An hour of 500 reads/s of the demo, which must not grow; exits 1 where it does. BENCH_ARGS="-for 5m" for a look.
+	go run ./bench/soak $(BENCH_ARGS)
+
 .PHONY: bench-scenarios
 bench-scenarios: ## Thirteen made-up scenarios, from a flash crowd to a node shortage, reactive against forecast; exits 1 where an expectation is missed. 10 s.
 	go run ./bench/scenarios
