@@ -24,11 +24,19 @@ type flags struct{ serve, register []string }
 // startForesail runs bin/foresail as an aggregated API server of the plane and waits until the plane uses it.
 func startForesail(t *testing.T, p *plane, config string, more flags) *serving {
 	t.Helper()
+	s := serve(t, p, config, freePort(t), more.serve...)
+	register(t, p, s.port, s, more.register...)
+	return s
+}
+
+// serve runs bin/foresail on a port.
+func serve(t *testing.T, p *plane, config string, port int, args ...string) *serving {
+	t.Helper()
 	binary := filepath.Join(root, "bin", "foresail")
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("cannot find the binary, run make build: %v", err)
 	}
-	s := &serving{file: filepath.Join(t.TempDir(), "foresail.yaml"), port: freePort(t)}
+	s := &serving{file: filepath.Join(t.TempDir(), "foresail.yaml"), port: port}
 	if err := os.WriteFile(s.file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +44,18 @@ func startForesail(t *testing.T, p *plane, config string, more flags) *serving {
 		"serve", "--config", s.file, "--secure-port", strconv.Itoa(s.port), "--bind-address", "127.0.0.1",
 		"--cert-dir", t.TempDir(), "--lister-kubeconfig", p.adapter,
 		"--authentication-kubeconfig", p.adapter, "--authorization-kubeconfig", p.adapter,
-	}, more.serve...)...)
+	}, args...)...)
+	return s
+}
+
+// register has the plane ask a port for the metrics APIs, and waits until Foresail answers there.
+func register(t *testing.T, p *plane, port int, s *serving, args ...string) {
+	t.Helper()
 	launcher := filepath.Join(root, "test", "controlplane", "bin", "controlplane")
 	registration := process(t, "registration", launcher, append([]string{
-		"register", "--kubeconfig", p.kubeconfig, "--port", strconv.Itoa(s.port), "--timeout", "100s",
+		"register", "--kubeconfig", p.kubeconfig, "--port", strconv.Itoa(port), "--timeout", "100s",
 		"--bin", filepath.Join(root, "test", "controlplane", "bin"),
-	}, more.register...)...)
+	}, args...)...)
 	select {
 	case <-registration.done:
 	case <-s.done:
@@ -52,7 +66,6 @@ func startForesail(t *testing.T, p *plane, config string, more flags) *serving {
 	if registration.err != nil {
 		t.Fatalf("cannot register Foresail: %v\n%s\n%s", registration.err, registration.tail(20), s.tail(30))
 	}
-	return s
 }
 
 // deployment is a Deployment of pods that kwok pretends to run. There is no scheduler: the node is in the template.
