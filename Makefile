@@ -128,6 +128,15 @@ hpa: ## Hold forecast/replay to the HPA controller's own code, on scenarios made
 clean: ## Remove what was built.
 	rm -rf bin $(CONTROLPLANE)/bin test/oracle/bin
 
+.PHONY: vuln
+vuln: ## Known vulnerabilities of what the program calls; says so where their database cannot be reached.
+	@out=$$(go tool -modfile=tools/go.mod govulncheck ./cmd/foresail 2>&1); status=$$?; echo "$$out"; \
+	case "$$out" in *"fetching vulnerabilities"*) echo "make vuln: NOT CHECKED: the database of vulnerabilities cannot be reached from here" >&2; exit 2;; esac; exit $$status
+
+.PHONY: sbom
+sbom: build ## What the binary is made of, as CycloneDX: bin/foresail.cdx.json.
+	go run ./cmd/sbom bin/foresail > bin/foresail.cdx.json
+
 .PHONY: soak
 soak: build ## An hour of 500 reads/s of the demo, which must not grow; exits 1 where it does. BENCH_ARGS="-for 5m" for a look.
 	go run ./bench/soak $(BENCH_ARGS)

@@ -110,6 +110,7 @@ var importRules = map[string][]string{
 	"export/cloudwatch":         {"forecast/series"},
 	"cmd/foresail/app":          {"adapter", "collectors", "export", "forecast", "cmd/foresail/app"},
 	"cmd/foresail/demo":         {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
+	"cmd/sbom":                  {},
 	"cmd/foresail":              {"cmd/foresail", "adapter/apiserver"},
 	"bench":                     {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/authority":            {},
