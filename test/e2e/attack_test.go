@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -173,9 +174,7 @@ func (s *attacked) ask(t *testing.T, method, path, token string, header http.Hea
 		t.Fatal(err)
 	}
 	r.URL.Opaque = "//" + r.URL.Host + path // as it is, whatever URLs may be
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -348,10 +347,14 @@ func oversized(t *testing.T, s *attacked) {
 	before := s.memory(t)
 	long := strings.Repeat("x", 3<<20)
 	for name, ask := range map[string]func() (int, string, error){
-		"a path of 3 MiB":     func() (int, string, error) { return s.ask(t, "GET", externalOfShop+long, s.token, nil, nil) },
-		"a selector of 3 MiB": func() (int, string, error) { return s.ask(t, "GET", externalOfShop+"good?labelSelector="+long, s.token, nil, nil) },
-		"a header of 3 MiB":   func() (int, string, error) { return s.ask(t, "GET", externalOfShop+"good", s.token, http.Header{"X": {long}}, nil) },
-		"a token of 3 MiB":    func() (int, string, error) { return s.ask(t, "GET", externalOfShop+"good", long, nil, nil) },
+		"a path of 3 MiB": func() (int, string, error) { return s.ask(t, "GET", externalOfShop+long, s.token, nil, nil) },
+		"a selector of 3 MiB": func() (int, string, error) {
+			return s.ask(t, "GET", externalOfShop+"good?labelSelector="+long, s.token, nil, nil)
+		},
+		"a header of 3 MiB": func() (int, string, error) {
+			return s.ask(t, "GET", externalOfShop+"good", s.token, http.Header{"X": {long}}, nil)
+		},
+		"a token of 3 MiB": func() (int, string, error) { return s.ask(t, "GET", externalOfShop+"good", long, nil, nil) },
 		"a body of 1 GiB": func() (int, string, error) {
 			return s.ask(t, "POST", externalOfShop+"good", s.token, nil, io.LimitReader(zeros{}, 1<<30))
 		},
@@ -487,7 +490,9 @@ func evilBackends(t *testing.T, s *attacked) {
 	good := *s.evil.how.Load()
 	before := s.memory(t)
 	highest := before
-	known := func(ctx context.Context) error { return answers(ctx, s.address()+externalOfShop+"bad", s.token, http.StatusOK) }
+	known := func(ctx context.Context) error {
+		return answers(ctx, s.address()+externalOfShop+"bad", s.token, http.StatusOK)
+	}
 	for _, trouble := range []struct {
 		name string
 		how  http.HandlerFunc
@@ -517,7 +522,9 @@ func evilBackends(t *testing.T, s *attacked) {
 				}
 			}
 		}},
-		{"sends elsewhere", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/"+r.URL.Path, http.StatusFound) }},
+		{"sends elsewhere", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/"+r.URL.Path, http.StatusFound)
+		}},
 		{"hangs up", func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }},
 	} {
 		eventually(t, time.Minute, "a value before the backend "+trouble.name, known)
@@ -526,7 +533,7 @@ func evilBackends(t *testing.T, s *attacked) {
 			highest = max(highest, s.memory(t))
 			code, body, err := s.ask(t, "GET", externalOfShop+"bad", s.token, nil, nil)
 			if err != nil || code < 400 || !strings.Contains(body, "bad") {
-				return fmt.Errorf("status %d, %v: %.200s", code, err, body)
+				return fmt.Errorf("status %d, error %w: %.200s", code, err, body)
 			}
 			return nil
 		})

@@ -470,7 +470,7 @@ func TestLoadGoodFile(t *testing.T) {
 		Config: forecast.Config{
 			Step: time.Minute, Lead: 45 * time.Minute, Seasons: []time.Duration{day, 7 * day}, Analogs: true, Zone: berlin,
 			Events: []slots.Event{
-				{From: local(10, 3, 0), To: local(10, 4, 0), Sunday: true},
+				{From: local(10, 3, 0), To: local(10, 4, 0), Sunday: true, Name: "German Unity Day"},
 				{From: local(12, 24, 0), To: local(12, 25, 0), Sunday: true},
 				{From: local(11, 27, 8), To: local(11, 27, 20), Uplift: 1.8},
 			},
