@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	cmapiserver "sigs.k8s.io/custom-metrics-apiserver/pkg/apiserver"
 	cmoptions "sigs.k8s.io/custom-metrics-apiserver/pkg/cmd/options"
+
+	"github.com/foresail/foresail/adapter/certs"
 )
 
 // Flags are the settings of a server in a cluster, under the names that other adapters give them.
@@ -28,8 +30,9 @@ type Flags struct {
 	// ListerKubeconfig is used to watch the objects that metrics describe.
 	ListerKubeconfig string
 	// QPS and Burst limit the requests to the cluster's API server.
-	QPS   float32
-	Burst int
+	QPS          float32
+	Burst        int
+	certificates certificateFlags
 	// patience is how long the cluster may take for its first answer.
 	patience time.Duration
 }
@@ -51,6 +54,7 @@ func NewFlags() *Flags {
 // AddFlags adds the flags to a set.
 func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 	f.CustomMetricsAdapterServerOptions.AddFlags(fs)
+	f.certificates.add(fs)
 	fs.StringVar(&f.Kubeconfig, "kubeconfig", f.Kubeconfig,
 		"kubeconfig file of the cluster, for everything that has none of its own; without it, the pod's service account")
 	fs.StringVar(&f.ListerKubeconfig, "lister-kubeconfig", f.ListerKubeconfig,
@@ -97,13 +101,17 @@ func NewCluster(flags *Flags, opts Options) (*Server, error) {
 	if problems := flags.Validate(); len(problems) > 0 {
 		return nil, fmt.Errorf("cannot use the flags: %w", utilerrors.NewAggregate(problems))
 	}
+	keeping, err := flags.certificates.options(flags)
+	if err != nil {
+		return nil, err
+	}
 	if err := flags.reach(client); err != nil {
 		return nil, err
 	}
 	if err := flags.listen(); err != nil {
 		return nil, err
 	}
-	api, err := buildCluster(flags, client, opts)
+	api, err := buildCluster(flags, client, keeping, opts)
 	if err != nil {
 		if l := flags.SecureServing.Listener; l != nil {
 			err = errors.Join(err, l.Close())
@@ -135,12 +143,17 @@ func (f *Flags) reach(config *rest.Config) error {
 	return nil
 }
 
-func buildCluster(flags *Flags, client *rest.Config, opts Options) (*genericapiserver.GenericAPIServer, error) {
+func buildCluster(flags *Flags, client *rest.Config, keeping *certs.Options, opts Options) (*genericapiserver.GenericAPIServer, error) {
 	config := genericapiserver.NewRecommendedConfig(cmapiserver.Codecs)
 	config.ClientConfig = client
 	if err := flags.ApplyTo(config); err != nil {
 		return nil, fmt.Errorf("cannot set up serving with the cluster at %s (the service account needs the roles "+
 			"system:auth-delegator and, in kube-system, extension-apiserver-authentication-reader): %w", client.Host, err)
+	}
+	if keeping != nil {
+		if err := keep(&config.Config, keeping, client, &opts); err != nil {
+			return nil, err
+		}
 	}
 	return build(&config.Config, opts)
 }

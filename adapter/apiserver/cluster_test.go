@@ -178,6 +178,10 @@ func TestClusterSaysWhatIsMissing(t *testing.T) {
 			[]string{"cannot listen on 127.0.0.1:" + port + ": the port is in use; stop what uses it or choose another with --secure-port"},
 		},
 		{[]string{"--kubeconfig=" + good, "--secure-port=0"}, []string{"--secure-port is 0"}},
+		{[]string{"--kubeconfig=" + good, "--tls-secret=foresail-tls"}, []string{`cannot use --tls-secret "foresail-tls": write NAMESPACE/NAME`}},
+		{[]string{"--kubeconfig=" + good, "--tls-secret=a/b", "--tls-service=a/b/c"}, []string{`cannot use --tls-service "a/b/c": write NAMESPACE/NAME`}},
+		{[]string{"--kubeconfig=" + good, "--tls-service=a/b"}, []string{"cannot use --tls-service without --tls-secret"}},
+		{[]string{"--kubeconfig=" + good, "--tls-secret=a/b", "--tls-cert-file=x"}, []string{"cannot use --tls-secret and --tls-cert-file"}},
 		{[]string{"--kubeconfig=" + dead}, []string{"cannot reach the cluster at " + closed.URL, "connection refused"}},
 		{[]string{"--kubeconfig=" + mute}, []string{"cannot reach the cluster at http://" + silent.Addr().String(), "exceeded"}},
 		{

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/request/anonymous"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
@@ -35,6 +36,8 @@ type Options struct {
 	// Provider answers the reads and names the metrics for discovery. Call Relist where it has other metrics.
 	Provider provider.MetricsProvider
 	Logger   *slog.Logger
+	// Registerer takes the metrics of certificates that are kept in a Secret.
+	Registerer prometheus.Registerer
 	// Ready is asked by /readyz and says what is missing; nil is always ready.
 	Ready func() error
 	// Groups are served beside those of the provider.

@@ -151,7 +151,7 @@ func (a *App) wire(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	serving := apiserver.Options{Provider: front{a}, Logger: o.Logger, Ready: a.Ready, Groups: groups}
+	serving := apiserver.Options{Provider: front{a}, Logger: o.Logger, Registerer: o.Registry, Ready: a.Ready, Groups: groups}
 	switch {
 	case o.Cluster != nil:
 		a.api, err = apiserver.NewCluster(o.Cluster, serving)
