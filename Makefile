@@ -29,7 +29,7 @@ run: build ## Build and start the demo: no cluster, no Prometheus.
 	./bin/foresail demo
 
 .PHONY: test
-test: ## Unit and integration tests; need only Go (with a C compiler: under the race detector).
+test: controlplane-build ## Unit and integration tests; need only Go (with a C compiler: under the race detector).
 	$(RACE) $(TEST_ARGS) ./...
 
 .PHONY: lint
@@ -47,8 +47,12 @@ controlplane: build controlplane-build ## Leave a control plane running with For
 
 .PHONY: e2e
 e2e: build controlplane-build ## The same binary under a real Kubernetes control plane.
-	go test -count=1 -timeout 20m -parallel 32 -skip '$(FAULTS)' ./test/e2e/... -e2e $(E2E_ARGS)
+	go test -count=1 -timeout 20m -parallel 32 -skip '^TestManifests$$|$(FAULTS)' ./test/e2e/... -e2e $(E2E_ARGS)
 	go test -count=1 -timeout 20m -run '$(FAULTS)' ./test/e2e/... -e2e $(E2E_ARGS)
+
+.PHONY: manifests
+manifests: ## Make what is made of other files in manifests/ anew: foresail.yaml, hpa/, the alerts of operators and of the chart.
+	go test -count=1 ./test/manifests -run '^TestMadeFilesAreUpToDate$$' -update
 
 .PHONY: prometheus-adapter-build
 prometheus-adapter-build:

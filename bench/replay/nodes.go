@@ -66,7 +66,7 @@ func withNodes(p *frontier.Plan) (outcomes [3]replay.Outcome) {
 	return [3]replay.Outcome{run(reactive, nil), run(reactive, placeholder(p)), run(ahead, nil)}
 }
 
-// placeholder is the HPA of manifests/nodes-ahead.yaml: as many as the forecast, which is known when a step is over, is above the live metric.
+// placeholder is the HPA of manifests/components/nodes-ahead: as many as the forecast, which is known when a step is over, is above the live metric.
 func placeholder(p *frontier.Plan) *replay.Placeholder {
 	served := p.Known.Served(nodeLead, quantile)
 	increment := make([]float64, len(served))

@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/test/manifests"
 	"github.com/foresail/foresail/test/recipes"
 )
 
@@ -21,7 +22,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// Every config that the README and the pages on CloudWatch and KEDA show is one that works, as is the one in the manifest.
+// Every config that the README and the pages on CloudWatch and KEDA show is one that works.
 func TestDocumentedConfigsAreValid(t *testing.T) {
 	for _, page := range []string{"README.md", "docs/CLOUDWATCH.md", "docs/KEDA.md"} {
 		found := 0
@@ -38,19 +39,42 @@ func TestDocumentedConfigsAreValid(t *testing.T) {
 			t.Errorf("%s shows no config", page)
 		}
 	}
-	for decoder := yaml.NewDecoder(strings.NewReader(read(t, "../../manifests/foresail.yaml"))); ; {
-		var object struct {
-			Kind string
-			Data map[string]string
+}
+
+// What manifests/ starts is a command that there is, with flags that it has and a config that passes the check.
+func TestManifestsStartTheProgram(t *testing.T) {
+	render := manifests.New(t, "../..")
+	for _, v := range manifests.Variants() {
+		chart, err := render.Helm(t, v.Values)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err := decoder.Decode(&object); err != nil {
-			t.Fatalf("the manifest has no ConfigMap: %v", err)
-		}
-		if object.Kind == "ConfigMap" {
-			if _, err := config.Parse("config.yaml", []byte(object.Data["config.yaml"])); err != nil {
-				t.Errorf("%v", err)
+		commands := 0
+		for _, o := range manifests.Objects(t, render.Kustomize(t, v.Components...)+"\n---\n"+chart) {
+			if o.GetName() != "foresail" {
+				continue
 			}
-			return
+			switch o.GetKind() {
+			case "ConfigMap":
+				text, _, _ := unstructured.NestedString(o.Object, "data", "config.yaml")
+				if status, stdout, stderr := call(t, "check", write(t, text)); status != 0 || !strings.Contains(stdout, "no problems") {
+					t.Errorf("%s: status %d, %s%s", v.Name, status, stdout, stderr)
+				}
+			case "Deployment", "StatefulSet":
+				containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
+				args, _, _ := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+				serve := serveCommand(logs{})
+				if args[0] != serve.Name() {
+					t.Errorf("%s: the command is %s", v.Name, args[0])
+				}
+				if err := serve.ParseFlags(args[1:]); err != nil {
+					t.Errorf("%s: %v", v.Name, err)
+				}
+				commands++
+			}
+		}
+		if commands != 2 {
+			t.Errorf("%s: the kustomization and the chart have %d commands", v.Name, commands)
 		}
 	}
 }

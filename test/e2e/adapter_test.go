@@ -148,7 +148,6 @@ func TestAdapter(t *testing.T) {
 		"not a number":   notANumber,
 		"backend down":   backendDown,
 		"two thousand":   twoThousand,
-		"manifest":       manifestIsAccepted,
 		"foresail hpa":   autoscalerIsAccepted,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,13 +17,6 @@ import (
 	"github.com/foresail/foresail/forecast/policy"
 )
 
-// manifestIsAccepted has the real API server check every object that the docs tell users to apply.
-func manifestIsAccepted(t *testing.T, s *stage) {
-	s.mustKubectl(t, "", "apply", "--dry-run=server", "--validate=strict", "-f", filepath.Join(root, "manifests", "foresail.yaml"))
-	s.mustKubectl(t, "", "apply", "--dry-run=server", "--validate=strict", "-f", filepath.Join(root, "manifests", "resource-metrics.yaml"))
-	s.mustKubectl(t, "", "apply", "--dry-run=server", "--validate=strict", "-f", filepath.Join(root, "manifests", "nodes-ahead.yaml"))
-}
-
 // kindsConfig serves a metric of each kind, each with a forecast.
 const kindsConfig = `
 metrics:

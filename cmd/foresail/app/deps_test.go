@@ -116,6 +116,7 @@ var importRules = map[string][]string{
 	"bench":                     {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/authority":            {},
 	"test/kafka":                {"collectors"},
+	"test/manifests":            {},
 	"test/recipes":              {"adapter", "forecast"},
 	"test/e2e":                  {"adapter", "cmd/foresail/app", "forecast"},
 	"test/oraclebackend":        {"cmd/foresail/app", "adapter", "forecast"},
