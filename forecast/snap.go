@@ -41,7 +41,7 @@ func (f *Forecaster) Snap(c *snapshot.Codec) error {
 
 // mark tells configs apart whose states do not fit each other, and versions of the state, which is the number.
 func (c *Config) mark() string {
-	return fmt.Sprintf("8 %v %v %v %v %v %v", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, c.zoned())
+	return fmt.Sprintf("9 %v %v %v %v %v %v", c.Step, c.Lead, c.Seasons, c.Analogs, c.Zone, c.zoned())
 }
 
 func (r *residuals) snap(c *snapshot.Codec) {

@@ -31,11 +31,12 @@ type Ledger struct {
 	pending []Due // By step of At modulo the lead.
 	due     *Due
 	score   Score
+	record  *record
 }
 
 // New returns an empty ledger of forecasts so many steps ahead.
 func New(step time.Duration, lead int) *Ledger {
-	return &Ledger{step: step, pending: make([]Due, lead)}
+	return &Ledger{step: step, pending: make([]Due, lead), record: newRecord(step, lead)}
 }
 
 // Due is what had been forecast for the newest grid value, nil where nothing had been. It is never changed.
@@ -49,6 +50,7 @@ func (l *Ledger) Inherit(from *Ledger) { l.score = from.score }
 
 // Mature compares a grid value with what had been forecast for it.
 func (l *Ledger) Mature(closed series.Sample) {
+	l.record.mature(l.index(closed.Time), closed.Value)
 	due := l.pending[l.slot(closed.Time)]
 	if !due.At.Equal(closed.Time) {
 		l.due = nil
@@ -65,6 +67,7 @@ func (l *Ledger) Mature(closed series.Sample) {
 
 // Issue notes an outlook, and the quantile that the rule serves; one without points tells nothing.
 func (l *Ledger) Issue(o *forecast.Outlook, quantile float64) {
+	l.record.issue(l.index(o.Issued), o)
 	lead := time.Duration(len(o.Points)) * o.Step
 	due := Due{At: o.Issued.Add(lead), Quantile: quantile}
 	for _, q := range []struct {
@@ -80,9 +83,12 @@ func (l *Ledger) Issue(o *forecast.Outlook, quantile float64) {
 	l.pending[l.slot(due.At)] = due
 }
 
-func (l *Ledger) slot(end time.Time) int {
-	return int(end.UnixNano() / int64(l.step) % int64(len(l.pending)))
-}
+func (l *Ledger) slot(end time.Time) int { return int(l.index(end) % int64(len(l.pending))) }
+
+func (l *Ledger) index(end time.Time) int64 { return end.UnixNano() / int64(l.step) }
+
+// Record tells what came of the forecasts of the newest steps, and how those of several leads do.
+func (l *Ledger) Record() Record { return l.record.told(l.step) }
 
 // Snap writes the state, or reads that of a ledger with the same lead.
 func (l *Ledger) Snap(c *snapshot.Codec) {
@@ -98,6 +104,7 @@ func (l *Ledger) Snap(c *snapshot.Codec) {
 		d.snap(c)
 		l.due = &d
 	}
+	l.record.snap(c)
 	c.Uint64(&l.score.Matured)
 	c.Uint64(&l.score.Covered)
 	c.Float(&l.score.AbsError)

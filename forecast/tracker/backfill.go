@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/foresail/foresail/forecast/ledger"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -46,7 +47,7 @@ func (t *Tracker) Backfill(ctx context.Context, name, query string, h History, n
 	if err != nil {
 		return err
 	}
-	f.issueSince = now.Add(-2*f.spec.Forecast.Lead - f.spec.Forecast.Step)
+	f.issueSince = now.Add(-f.spec.Forecast.Lead - (ledger.Recall+1)*f.spec.Forecast.Step)
 	learn, err := f.fetch(ctx, h, now)
 	if f.shared != nil && err != nil && ctx.Err() == nil {
 		learn = m.lost()

@@ -21,6 +21,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/patterns"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -297,11 +298,18 @@ func (a *App) forecastOf(w *walk, key series.Key, withPatterns bool) *inspect.Fo
 	told := inspect.ForecastOf(&entry, time.Now(), w.point)
 	told.Metric = w.ahead
 	if withPatterns {
-		if found, err := a.tracker.Patterns(w.subject, key); err == nil && found.Mean != nil { // an odd step has none
-			told.Patterns = &found
-		}
+		told.Patterns = a.patterns(w.subject, key)
 	}
 	return told
+}
+
+// patterns are those of the past of a series; nil where there are none to tell.
+func (a *App) patterns(subject string, key series.Key) *patterns.Patterns {
+	past, ok := a.tracker.Past(subject, key)
+	if found, err := patterns.Of(past.Series); ok && err == nil && found.Mean != nil { // an odd step has none
+		return &found
+	}
+	return nil
 }
 
 func labelsOf(k series.Key) labels.Set {

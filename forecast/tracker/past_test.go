@@ -1,16 +1,16 @@
 package tracker
 
 import (
-	"errors"
 	"math"
 	"testing"
 	"time"
 
+	"github.com/foresail/foresail/forecast/patterns"
 	"github.com/foresail/foresail/forecast/series"
 )
 
 // Ten days at 100 with a job that adds 50 at 03:00 on each of them are told so; others are not known.
-func TestPatterns(t *testing.T) {
+func TestPast(t *testing.T) {
 	tr, _, _ := newTracker(t, Spec{Metric: "load"})
 	begin := time.Date(2025, 1, 6, 0, 0, 0, 0, time.UTC)
 	key := series.NewKey("load")
@@ -22,9 +22,10 @@ func TestPatterns(t *testing.T) {
 		}
 		tr.Observe("load", at, []series.Point{{Key: key, Sample: series.Sample{Time: at, Value: v}}})
 	}
-	p, err := tr.Patterns("load", key)
-	if err != nil {
-		t.Fatal(err)
+	past, ok := tr.Past("load", key)
+	p, err := patterns.Of(past.Series)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
 	}
 	if !p.From.Equal(begin) || !p.To.Equal(begin.AddDate(0, 0, 10)) || len(p.Spikes) != 1 {
 		t.Fatalf("patterns:\n%s", p.String())
@@ -33,8 +34,8 @@ func TestPatterns(t *testing.T) {
 		t.Errorf("spike %+v", s)
 	}
 	for metric, key := range map[string]series.Key{"load": series.NewKey("load", series.Label{Name: "a", Value: "b"}), "other": key} {
-		if _, err := tr.Patterns(metric, key); !errors.Is(err, ErrUnknown) {
-			t.Errorf("%s: %v", metric, err)
+		if past, ok := tr.Past(metric, key); ok {
+			t.Errorf("%s: %v", metric, past)
 		}
 	}
 }
