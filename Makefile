@@ -94,6 +94,14 @@ test-cloudwatch: ## Writing to CloudWatch against moto's server on loopback; nee
 	until grep -q "Running on" .cache/moto.log; do kill -0 $$server || { cat .cache/moto.log; exit 1; }; sleep .2; done; \
 	go test -count=1 -run TestMoto -v ./export/cloudwatch -moto http://127.0.0.1:15599
 
+SHOTS ?=
+
+.PHONY: test-ui
+test-ui: build ## The page in headless Chromium; needs Node.js 20, npm and Chromium. SHOTS=DIR for pictures of it.
+	@chromium=$$(./test/ui/setup.sh .cache/ui) || { status=$$?; [ $$status = 3 ] && exit 0; exit $$status; }; \
+	FORESAIL=$(CURDIR)/bin/foresail CHROMIUM=$$chromium PLAYWRIGHT=$(CURDIR)/.cache/ui/node_modules/playwright-core SHOTS=$(SHOTS) \
+	node --test test/ui/page.test.mjs
+
 TRACES ?= bench/traces
 
 .PHONY: bench-forecast

@@ -34,7 +34,7 @@ func demoCommand(stdout io.Writer, logs logs) *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&o.For, "for", 0, "end by itself after this long, as in 20s; 0 runs until Ctrl-C")
 	cmd.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8480", "where the metrics API listens, plain HTTP")
-	cmd.Flags().StringVar(&o.Web, "web", "127.0.0.1:8481", "where /metrics and the Prometheus API listen")
+	cmd.Flags().StringVar(&o.Web, "web", "127.0.0.1:8481", "where the page, /metrics and the Prometheus API listen")
 	cmd.Flags().BoolVar(&inCluster, "in-cluster", false, "serve the metrics API to a cluster, with the flags of foresail serve, in place of --listen")
 	cluster.AddFlags(cmd.Flags())
 	return cmd

@@ -51,7 +51,7 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 		"how old the last sample of a series may be that makes a metric; 0 means the relist interval")
 	fs.DurationVar(&f.discovery, "discovery-interval", 10*time.Minute,
 		"how often the cluster's resources are asked for; they are also when an unknown one is met")
-	fs.Var(&f.web, "web-listen", "where /metrics and the embedded store's Prometheus API listen, plain HTTP, in place of the config's web.listen "+
+	fs.Var(&f.web, "web-listen", "where the page, /metrics and the embedded store's Prometheus API listen, in place of the config's web.listen "+
 		"(which is :8080 where it is not set); none means no such port")
 	fs.BoolVar(&f.disableHTTP2, "disable-http2", false, "serve HTTP/1.1 only")
 }
@@ -86,7 +86,7 @@ func (f *serveFlags) load() (*config.File, error) {
 		return nil, err
 	}
 	if f.web.set {
-		file.Web = f.web.Web
+		file.Web.Listen = f.web.Listen
 	}
 	if err := f.standAlone(file); err != nil {
 		return nil, err

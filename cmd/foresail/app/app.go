@@ -24,7 +24,9 @@ import (
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
+	"github.com/foresail/foresail/cmd/foresail/app/readers"
 	"github.com/foresail/foresail/cmd/foresail/app/snapshots"
+	"github.com/foresail/foresail/cmd/foresail/app/web"
 	"github.com/foresail/foresail/forecast/tracker"
 )
 
@@ -69,10 +71,11 @@ type App struct {
 	objects *kube.Objects // nil without a cluster
 	alive   adapter.Objects
 	api     *apiserver.Server
-	web     *web         // nil where no port is configured
+	web     *web.Server  // nil where no port is configured
 	keda    *keda.Server // likewise
 	closers []func() error
 	reloads *reloads
+	readers readers.Book
 
 	// current and sources are what a reload replaces.
 	current atomic.Pointer[generation]
@@ -132,14 +135,13 @@ func (a *App) wire(o Options) (err error) {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
 	a.keeper.Load()
-	if err := errors.Join(o.Registry.Register(shown{a}), o.Registry.Register(apiserver.NewRequests())); err != nil {
+	if err := errors.Join(o.Registry.Register(exposed{a}), o.Registry.Register(apiserver.NewRequests())); err != nil {
 		return fmt.Errorf("cannot register the metrics of the config's parts and of the API: %w", err)
 	}
 	if o.Config.Web.Listen != "" {
-		if a.web, err = newWeb(o.Config.Web.Listen, o.Registry, a); err != nil {
+		if err := a.listen(o); err != nil {
 			return err
 		}
-		a.closers = append(a.closers, a.web.close)
 	}
 	if c := o.Config.KEDAScaler; c != nil {
 		if a.keda, err = keda.New(keda.Options{Config: *c, Metrics: front{a}}); err != nil {
@@ -215,7 +217,7 @@ func (a *App) Run(outer context.Context) (err error) {
 	a.parts.Go(func() { a.learner.Run(ctx) })
 	a.parts.Go(func() { a.learner.Teach(ctx) })
 	if a.web != nil {
-		a.serve(ctx, cancel, a.web.run)
+		a.serve(ctx, cancel, a.web.Run)
 	}
 	if a.keda != nil {
 		a.serve(ctx, cancel, a.keda.Run)
@@ -252,12 +254,12 @@ func (a *App) Ready() error {
 // URL is the address of the metrics API; "" where it is not served.
 func (a *App) URL() string { return a.api.URL() }
 
-// WebURL is the address of /metrics and of the embedded store's HTTP API; "" where none is configured.
+// WebURL is the address of the page, of /metrics and of the embedded store's HTTP API; "" where none is configured.
 func (a *App) WebURL() string {
 	if a.web == nil {
 		return ""
 	}
-	return a.web.url()
+	return a.web.URL()
 }
 
 // Table holds the newest result of every rule of the config in use.

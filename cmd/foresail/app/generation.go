@@ -10,11 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/metrics/pkg/apis/custom_metrics"
-	"k8s.io/metrics/pkg/apis/external_metrics"
-	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
 	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/backend"
@@ -202,55 +197,19 @@ func (o observer) Observe(metric string, at time.Time, points []series.Point) {
 	}
 }
 
-// shown is the metrics of the current generation and collectors, as one collector. It describes none, because they
+// exposed is the metrics of the current generation and collectors, as one collector. It describes none, because they
 // change with the config.
-type shown struct{ *App }
+type exposed struct{ *App }
 
 // Describe implements prometheus.Collector.
-func (shown) Describe(chan<- *prometheus.Desc) {}
+func (exposed) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
-func (s shown) Collect(ch chan<- prometheus.Metric) {
+func (s exposed) Collect(ch chan<- prometheus.Metric) {
 	if g := s.current.Load(); g != nil {
 		g.registry.Collect(ch)
 	}
 	if c := s.sources.Load(); c != nil {
 		c.registry.Collect(ch)
 	}
-}
-
-// front answers by the generation that is current at the time of each read.
-type front struct{ *App }
-
-var _ provider.MetricsProvider = front{}
-
-// GetMetricByName implements provider.CustomMetricsProvider.
-func (f front) GetMetricByName(
-	ctx context.Context, name types.NamespacedName, info provider.CustomMetricInfo, selector labels.Selector,
-) (*custom_metrics.MetricValue, error) {
-	return f.current.Load().provider.GetMetricByName(ctx, name, info, selector)
-}
-
-// GetMetricBySelector implements provider.CustomMetricsProvider.
-func (f front) GetMetricBySelector(
-	ctx context.Context, namespace string, selector labels.Selector, info provider.CustomMetricInfo, metricSelector labels.Selector,
-) (*custom_metrics.MetricValueList, error) {
-	return f.current.Load().provider.GetMetricBySelector(ctx, namespace, selector, info, metricSelector)
-}
-
-// ListAllMetrics implements provider.CustomMetricsProvider.
-func (f front) ListAllMetrics() []provider.CustomMetricInfo {
-	return f.current.Load().provider.ListAllMetrics()
-}
-
-// GetExternalMetric implements provider.ExternalMetricsProvider.
-func (f front) GetExternalMetric(
-	ctx context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo,
-) (*external_metrics.ExternalMetricValueList, error) {
-	return f.current.Load().provider.GetExternalMetric(ctx, namespace, selector, info)
-}
-
-// ListAllExternalMetrics implements provider.ExternalMetricsProvider.
-func (f front) ListAllExternalMetrics() []provider.ExternalMetricInfo {
-	return f.current.Load().provider.ListAllExternalMetrics()
 }

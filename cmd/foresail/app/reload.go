@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/page"
 	"github.com/foresail/foresail/cmd/foresail/app/served"
 	"github.com/foresail/foresail/forecast/tracker"
 )
@@ -23,11 +25,14 @@ const (
 )
 
 // reloads are the metrics of reloading.
-type reloads struct{ successful, at prometheus.Gauge }
+type reloads struct {
+	successful, at prometheus.Gauge
+	last           atomic.Pointer[page.Reload]
+}
 
 func newReloads(reg prometheus.Registerer) *reloads {
 	auto := promauto.With(reg)
-	return &reloads{
+	r := &reloads{
 		successful: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "foresail_config_last_reload_successful",
 			Help: "Whether the newest config file is the one in use (1) or could not be used (0).",
@@ -37,11 +42,19 @@ func newReloads(reg prometheus.Registerer) *reloads {
 			Help: "Unix time at which the config in use was taken.",
 		}),
 	}
+	r.last.Store(&page.Reload{})
+	return r
 }
 
 func (r *reloads) succeeded() {
 	r.successful.Set(1)
 	r.at.SetToCurrentTime()
+	r.last.Store(&page.Reload{At: time.Now()})
+}
+
+func (r *reloads) failed(err error) {
+	r.successful.Set(0)
+	r.last.Store(&page.Reload{At: time.Now(), Problem: err.Error()})
 }
 
 // Reload replaces the config by what load returns. Everything that can fail is done first, and the new queries have
@@ -59,7 +72,7 @@ func (a *App) Reload(load func() (*config.File, error)) error {
 		err = a.replace(file)
 	}
 	if err != nil {
-		a.reloads.successful.Set(0)
+		a.reloads.failed(err)
 		a.logger.Error("cannot reload the config; the one before stays in use", "err", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return fmt.Errorf("cannot reload the config: %w", err)
 	}
@@ -125,7 +138,7 @@ func (a *App) swap(old, g *generation, sources *sources) error {
 		a.logger.Warn("the config's remoteWrite has changed: this needs a restart, and the one before stays in use")
 	}
 	if old.file.Web != g.file.Web {
-		a.logger.Warn("the config's web.listen has changed: this needs a restart, and the one before stays in use")
+		a.logger.Warn("the config's web has changed: this needs a restart, and the one before stays in use")
 	}
 	if !reflect.DeepEqual(old.file.KEDAScaler, g.file.KEDAScaler) {
 		a.logger.Warn("the config's kedaScaler has changed: this needs a restart, and the one before stays in use")

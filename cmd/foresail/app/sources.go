@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/self"
 	"github.com/foresail/foresail/collectors"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/nodemem"
@@ -101,7 +102,7 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 	var sink collectors.Sink
 	if a.store != nil {
 		sink = a.store
-		add(collectors.Named{Kind: "self", Name: "forecasts", Interval: selfInterval}, self{a.opts.Registry})
+		add(collectors.Named{Kind: "self", Name: "forecasts", Interval: self.Interval}, self.Source{Gatherer: a.opts.Registry})
 	}
 	s.loop, err = collectors.NewLoop(collectors.Options{Sources: named, Sink: sink, Logger: a.logger, Registerer: s.registry})
 	if err != nil {

@@ -26,7 +26,7 @@ func (f *File) readCalendars(dir string, report func(field, problem string)) {
 				continue
 			}
 			var err error
-			if entry.Text, err = readCalendar(calendarPath(dir, entry.File)); err != nil {
+			if entry.Text, err = readCalendar(besides(dir, entry.File)); err != nil {
 				report(fmt.Sprintf("%s.calendar[%d].file", at, i), fmt.Sprintf("cannot read the calendar: %v", err))
 			}
 		}
@@ -50,8 +50,8 @@ func (f *File) readCalendars(dir string, report func(field, problem string)) {
 	}
 }
 
-// calendarPath is that of a file in the config's own directory, where a ConfigMap puts both, unless it is absolute.
-func calendarPath(dir, file string) string {
+// besides is the path of a file in the config's own directory, where a ConfigMap puts both, unless it is absolute.
+func besides(dir, file string) string {
 	if filepath.IsAbs(file) {
 		return file
 	}
@@ -69,7 +69,7 @@ func CalendarFiles(name string, data []byte) []string {
 	add := func(calendar *yaml.Node) {
 		for _, entry := range items(calendar) {
 			if file := child(entry, "file"); file != nil && file.Kind == yaml.ScalarNode && file.Value != "" {
-				paths = append(paths, calendarPath(filepath.Dir(name), file.Value))
+				paths = append(paths, besides(filepath.Dir(name), file.Value))
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/foresail/foresail/adapter/planned"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
+	"github.com/foresail/foresail/cmd/foresail/app/web"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/nodemem"
 	"github.com/foresail/foresail/collectors/rpc"
@@ -28,6 +29,8 @@ const StoreBackend = "store"
 
 // File is a whole config file.
 type File struct {
+	// Source is what it was read from.
+	Source Source `yaml:"-"`
 	// Standalone has the program run without a Kubernetes cluster: it collects, forecasts, writes to other systems and has
 	// /metrics, and nobody reads a metrics API.
 	Standalone bool `yaml:"standalone"`
@@ -61,6 +64,9 @@ type File struct {
 	KEDAScaler *keda.Config `yaml:"kedaScaler"`
 }
 
+// Source is a config file as it was read.
+type Source struct{ Name, Text string }
+
 // Backend is one server that answers PromQL over HTTP.
 type Backend struct {
 	Name       string         `yaml:"name"`
@@ -69,10 +75,13 @@ type Backend struct {
 	Transport http.RoundTripper `yaml:"-"`
 }
 
-// Web is the plain HTTP port: /metrics, /-/healthy, /-/ready and, where the embedded store is used, its /api/v1.
+// Web is the HTTP port: the page, /metrics, /-/healthy, /-/ready and, where the embedded store is used, its /api/v1.
 type Web struct {
 	// Listen is host:port. Default :8080; empty text and none mean no such port.
 	Listen string `yaml:"listen"`
+	// ConfigFile is a web config file of Prometheus's exporter-toolkit, which has TLS and basic authentication for the whole
+	// port; relative to the config's own directory. Default none: plain HTTP that asks nobody who they are.
+	ConfigFile string `yaml:"configFile"`
 }
 
 // Collectors are the built-in sources of samples. What they collect goes into the embedded store.
@@ -129,7 +138,7 @@ func Parse(name string, data []byte, fallback ...Backend) (*File, error) {
 
 // Locate is Parse that also returns on which line each field stands.
 func Locate(name string, data []byte, fallback ...Backend) (*File, *Document, error) {
-	f := &File{Web: Web{Listen: ":8080"}}
+	f := &File{Web: Web{Listen: ":8080"}, Source: Source{name, string(data)}}
 	doc, errs := Decode(name, data, f)
 	switch {
 	case len(f.Backends) == 0:
@@ -179,6 +188,7 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	known = append(known, rules.Backend{Name: StoreBackend})
 	f.Store.Validate(below(report, "store"))
 	f.Web.Validate(below(report, "web"))
+	f.Web.check(dir, below(report, "web"))
 	f.Snapshots.validate(below(report, "snapshots"))
 	f.Limits.Validate(below(report, "limits"))
 	f.enforce()
@@ -246,6 +256,17 @@ func (w *Web) Validate(report func(field, problem string)) {
 	_, port, err := net.SplitHostPort(w.Listen)
 	if _, notNumber := strconv.ParseUint(port, 10, 16); err != nil || notNumber != nil {
 		report("listen", fmt.Sprintf(`%q is not host:port: write it as in ":8080", or "" for no port`, w.Listen))
+	}
+}
+
+// check looks into the web config file.
+func (w *Web) check(dir string, report func(field, problem string)) {
+	if w.ConfigFile == "" {
+		return
+	}
+	w.ConfigFile = besides(dir, w.ConfigFile)
+	if err := web.Check(w.ConfigFile); err != nil {
+		report("configFile", err.Error())
 	}
 }
 

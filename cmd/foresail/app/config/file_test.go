@@ -159,6 +159,7 @@ var bad = map[string][]string{
 		`:4: collectors.nodeMemory[0].targets: missing: with standalone there is no cluster that knows the nodes: list their pages`,
 		`:5: collectors.nodeMemory[1].targets: missing: with standalone there is no cluster that knows the nodes: list their pages`,
 	},
+	"web_config":              {`:1: web.configFile: cannot use the web config file testdata/web.bad.yml: yaml: unmarshal errors: line 1: field basic_auth_user not found in type web.Config`},
 	"web_listen":              {`:1: web.listen: "8080" is not host:port: write it as in ":8080", or "" for no port`},
 	"kafka_name_twice":        {`:4: collectors.kafka[1].name: "orders" is the name of kafka[0] too: rename one of them`},
 	"kafka_broker":            {`:4: collectors.kafka[0].brokers[0]: "kafka" is not host:port`},
@@ -367,7 +368,7 @@ func TestLoadGoodFile(t *testing.T) {
 		},
 		Snapshots: Snapshots{Path: "/var/lib/foresail/learnt", Interval: 5 * time.Minute},
 		Store:     backend.StoreConfig{Path: "/var/lib/foresail", Retention: 50 * day, Lookback: 2 * time.Minute},
-		Web:       Web{Listen: "127.0.0.1:9099"},
+		Web:       Web{Listen: "127.0.0.1:9099", ConfigFile: "testdata/web.yml"},
 		RemoteWrite: []backend.RemoteWrite{
 			{Config: backend.Config{
 				URL: "https://mimir.monitoring.svc/api/v1/push", Timeout: 5 * time.Second, Headers: map[string]string{"X-Scope-OrgID": "shop"},
@@ -534,6 +535,7 @@ func TestLoadGoodFile(t *testing.T) {
 		},
 	}
 	want.Metrics = got.Metrics // What Rules is made of.
+	want.Source = got.Source
 	want.Config = legacyOfGoodFile(&daily, &cautious)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
@@ -686,6 +688,7 @@ func TestParseDefaults(t *testing.T) {
 		if len(got.Rules) == 0 {
 			got.Rules = nil
 		}
+		want.Source = Source{"f.yaml", in}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%q:\n got %+v\nwant %+v", in, got, want)
 		}

@@ -1,4 +1,5 @@
-package app
+// Package self is Foresail as a source of samples: what it says of its forecasts.
+package self
 
 import (
 	"context"
@@ -11,16 +12,16 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// selfInterval is how often the forecasts go into the embedded store: several times in a grid step of minutes.
-const selfInterval = 15 * time.Second
+// Interval is how often the forecasts go into the embedded store: several times in a grid step of minutes.
+const Interval = 15 * time.Second
 
-// self collects what Foresail says of its forecasts, so that a Grafana on the embedded store can lay them over what
+// Source collects what Foresail says of its forecasts, so that a Grafana on the embedded store can lay them over what
 // came. With another backend, that backend scrapes /metrics.
-type self struct{ gatherer prometheus.Gatherer }
+type Source struct{ Gatherer prometheus.Gatherer }
 
 // Collect returns the series foresail_forecast...
-func (s self) Collect(context.Context) ([]series.Point, error) {
-	families, err := s.gatherer.Gather()
+func (s Source) Collect(context.Context) ([]series.Point, error) {
+	families, err := s.Gatherer.Gather()
 	now := time.Now()
 	var points []series.Point
 	for _, f := range families {
@@ -45,7 +46,7 @@ func (s self) Collect(context.Context) ([]series.Point, error) {
 }
 
 // Close does nothing: the registry belongs to the program.
-func (s self) Close() error { return nil }
+func (s Source) Close() error { return nil }
 
 func plainValue(m *dto.Metric) (float64, bool) {
 	switch {
