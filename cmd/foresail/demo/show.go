@@ -90,11 +90,12 @@ func introduce(o Options, a *app.App) {
 Foresail is running: three weeks of history, in-process Kafka and gRPC servers under a recorded load that is about to rise.
 
   metrics API               %s
+  the page                  %s
   Prometheus API, /metrics  %s    (add it to Grafana as a Prometheus data source)
 
 Try, in another terminal:
 
-`, a.URL(), a.WebURL())
+`, a.URL(), a.WebURL(), a.WebURL())
 	for _, path := range []string{
 		external + "checkout_requests_per_second", external + "checkout_requests_per_second_forecast",
 		external + "orders_lag_growth", external + "orders_lag_growth_forecast",

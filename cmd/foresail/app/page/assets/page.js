@@ -121,7 +121,8 @@ function metricFacts(m) {
     ["Largest ahead", m.forecast?.windowMax?.series ? values(m.forecast.windowMax, !m.resource) : null, true],
     ["Served as", m.resource ? "metric of " + m.resource : "external metric"],
     ["Rule", m.rule],
-    ["Forecast", m.forecast?.name ? `${m.forecast.name}, quantile ${m.forecast.quantile} of the largest value in ${span(m.forecast.lead)}` : m.forecast ? "" : "none"],
+    ["Forecast", m.forecast ? m.forecast.name : "none"],
+    ["It tells", m.forecast?.lead && `quantile ${m.forecast.quantile} of the largest value in ${span(m.forecast.lead)}`],
     ["Answered", m.ageSeconds === undefined ? "" : ago(m.ageSeconds) + " ago"],
   ]), m.problem && h("p", { class: "notice" }, m.problem));
 }
