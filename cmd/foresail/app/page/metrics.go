@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/forecast"
@@ -149,9 +150,12 @@ func (p *page) rows(s State) []row {
 	for _, info := range s.Listed.ListAllMetrics() {
 		list(row{Name: info.Metric, Resource: info.GroupResource.String(), Rule: "rules, asked when it is read"})
 	}
-	all = slices.DeleteFunc(all, func(m row) bool { // Forecasts of what is listed.
+	all = slices.DeleteFunc(all, func(m row) bool { // What stands for no metric at all, and forecasts of what is listed.
+		if m.result != nil || m.subject != "" {
+			return false
+		}
 		base, found := strings.CutSuffix(m.Name, rules.ForecastSuffix)
-		return found && m.result == nil && m.subject == "" && listed[strings.ToLower(base)+" "+m.Resource]
+		return m.Name == adapter.Placeholder || found && listed[strings.ToLower(base)+" "+m.Resource]
 	})
 	slices.SortFunc(all, func(a, b row) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Resource, b.Resource)) })
 	return all

@@ -168,7 +168,7 @@ func (p *page) answer(tell func(request) (any, error)) http.HandlerFunc {
 // cut returns the rows from an offset on, as many as an answer has.
 func cut[T any](rows []T, offset int) []T {
 	rows = rows[min(offset, len(rows)):]
-	return rows[:min(mostRows, len(rows))]
+	return append([]T{}, rows[:min(mostRows, len(rows))]...) // never nil, which JSON calls null
 }
 
 // known is nil for what is not a number, which JSON cannot tell.

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
+	"github.com/foresail/foresail/adapter"
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/readers"
@@ -42,7 +43,7 @@ func (listed) ListAllExternalMetrics() []provider.ExternalMetricInfo {
 
 func (listed) ListAllMetrics() []provider.CustomMetricInfo {
 	pods := schema.GroupResource{Resource: "pods"}
-	return []provider.CustomMetricInfo{{GroupResource: pods, Metric: "requests"}, {GroupResource: pods, Metric: "requests_forecast"}}
+	return []provider.CustomMetricInfo{{GroupResource: pods, Metric: "requests"}, {GroupResource: pods, Metric: "requests_forecast"}, {GroupResource: pods, Metric: adapter.Placeholder}}
 }
 
 // answers are a backend's, by query.
@@ -193,7 +194,7 @@ func TestManyMetrics(t *testing.T) {
 	if told.Matched != 1000 || len(told.Metrics) != 100 || told.Metrics[99].Name != "m999" || told.Metrics[99].Problem != "the query has no usable series" {
 		t.Errorf("%d matched, %d told", told.Matched, len(told.Metrics))
 	}
-	if get(t, server, "/api/v1alpha/page/metrics?offset=5000", &told); len(told.Metrics) != 0 {
+	if get(t, server, "/api/v1alpha/page/metrics?offset=5000", &told); told.Metrics == nil || len(told.Metrics) != 0 {
 		t.Errorf("%d told beyond the end", len(told.Metrics))
 	}
 }
