@@ -59,6 +59,13 @@ func (a answers) Query(_ context.Context, promql string, _ time.Time) ([]series.
 // serve starts a page of a config whose queries have been asked once, and of a load that has been known for six days.
 func serve(t *testing.T, text string, a answers) (*httptest.Server, *readers.Book) {
 	t.Helper()
+	server, book, _ := serveAll(t, text, a)
+	return server, book
+}
+
+// serveAll is serve that also returns what the load's past is kept by.
+func serveAll(t *testing.T, text string, a answers) (*httptest.Server, *readers.Book, *tracker.Tracker) {
+	t.Helper()
 	file, err := config.Parse("test.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +106,20 @@ func serve(t *testing.T, text string, a answers) (*httptest.Server, *readers.Boo
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return server, &book
+	return server, &book, past
+}
+
+// Of a series that nothing has been learnt of lists are empty, not null.
+func TestHistoryOfNothing(t *testing.T) {
+	server, _, past := serveAll(t, two, answers{"load": nil})
+	key := series.NewKey("load", series.Label{Name: "queue", Value: "new"})
+	past.Observe("load", now, []series.Point{{Key: key, Sample: series.Sample{Time: now, Value: 1}}})
+	_, raw, _ := get(t, server, "/api/v1alpha/page/history?metric=load&series="+url.QueryEscape(key.WithMetric("").String()), nil)
+	for _, want := range []string{`"times":[]`, `"came":[]`, `"said":[[],[],[]]`, `"ahead":[[],[],[]]`, `"windowMax":[]`} {
+		if !strings.Contains(raw, want) {
+			t.Errorf("want %s in %s", want, raw)
+		}
+	}
 }
 
 // wave is 100 and a day's wave of 50.

@@ -146,6 +146,10 @@ func (p *page) history(r request) (any, error) {
 	}
 	told := historyAnswer{Metric: m.Name, Series: labelsOf(e.Key), Step: past.Step.Seconds(), Forecast: inspect.ForecastOf(e, r.now, pointOf(e))}
 	told.Forecast.Metric = m.Forecast.Name
+	told.Times, told.Came, told.Most, told.Leads = []int64{}, []*float64{}, []*float64{}, []lead{} // JSON calls nil null
+	for i := range 3 {
+		told.Said[i], told.Ahead[i] = []*float64{}, []*float64{}
+	}
 	told.came(&past)
 	told.ahead(e)
 	for _, l := range past.Leads {

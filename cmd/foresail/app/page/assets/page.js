@@ -288,14 +288,16 @@ function change(parameters) {
 
 async function show(view, parameters) {
   const mine = ++turn;
-  let answer;
   try {
-    answer = await view.ask(parameters);
+    const answer = await view.ask(parameters);
+    if (mine === turn) fill(view, parameters, answer);
   } catch (err) {
     if (mine === turn) tellAlert(`Foresail did not answer: ${err.message}`);
-    return;
   }
-  if (mine !== turn) return;
+}
+
+/** fill puts an answer in the place of the one before; the focus stays where it is. */
+function fill(view, parameters, answer) {
   tellAlert(answer?.unready ? `Not ready: ${answer.unready}` : answer?.reload?.problem && view !== configView ? "The newest config file could not be used; see Config." : "");
   const told = document.getElementById("told");
   const text = view.told?.(answer) ?? "";
