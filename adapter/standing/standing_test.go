@@ -479,6 +479,49 @@ func TestAnEmptyVectorReplacesTheLastOne(t *testing.T) {
 	})
 }
 
+// The sum of a rule's series is known from a result that lacks none: 1 + 2 = 3 stays known while a series is expected and absent or is NaN, there are
+// none at all or the backend fails, and gives way to 4 + 5 = 9.
+func TestTheNewestWholeResultIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{answer: values(1, 2)}
+		q := query("load", b)
+		q.Expect = []series.Label{{Name: "n", Value: "0"}, {Name: "n", Value: "1"}}
+		table, _ := start(t, Options{Queries: []Query{q}})
+		<-table.Ready()
+		first, _ := table.Lookup("load")
+		for _, c := range []struct {
+			name   string
+			answer func(context.Context, string) ([]series.Point, error)
+			points int
+			sum    float64 // Of Whole, 0 where it is nil.
+		}{
+			{"one is absent", values(7), 1, 3},
+			{"one is NaN", values(7, math.NaN()), 1, 3},
+			{"none", values(), 0, 3},
+			{"an error after none", failing, 0, 3},
+			{"whole", values(4, 5), 2, 0},
+			{"one is absent again", values(7), 1, 9},
+			{"an error after that", failing, 1, 9},
+		} {
+			b.set(c.answer)
+			time.Sleep(2 * time.Minute) // Longer than any back-off.
+			r, _ := table.Lookup("load")
+			sum := 0.
+			if r.Whole != nil {
+				for _, p := range r.Whole.Points {
+					sum += p.Value
+				}
+			}
+			if len(r.Points) != c.points || sum != c.sum {
+				t.Errorf("%s: %d points, and a sum of %v of the newest whole result, want %d and %v", c.name, len(r.Points), sum, c.points, c.sum)
+			}
+			if c.sum == 3 && r.Whole != first || r.Whole != nil && r.Whole.Whole != nil {
+				t.Errorf("%s: %+v is kept", c.name, r.Whole)
+			}
+		}
+	})
+}
+
 // Each failure has one of few reasons, as a backend's own errors tell it or as is seen here.
 func TestReasonsOfFailures(t *testing.T) {
 	for want, err := range map[string]error{

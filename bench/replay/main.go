@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/bench/loads"
+	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/frontier"
 	"github.com/foresail/foresail/forecast/replay"
 )
@@ -143,9 +144,10 @@ func plan(ctx context.Context, l *loads.Load) (*frontier.Plan, error) {
 		}
 	}
 	p.Workload.Capacity = peak / 40
+	config := forecast.Config{Lead: 30 * time.Minute}
 	var err error
-	if p.Known, err = frontier.Foresee(ctx, l.Grid, 30*time.Minute, nil); err == nil && 20*absent > n {
-		p.Zero, err = frontier.Foresee(ctx, zero, 30*time.Minute, nil)
+	if p.Known, err = frontier.Foresee(ctx, l.Grid, config, nil); err == nil && 20*absent > n {
+		p.Zero, err = frontier.Foresee(ctx, zero, config, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot forecast %s: %w", l.Name, err)

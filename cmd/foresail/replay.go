@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +53,8 @@ func replayCommand(stdout io.Writer, logs logs) *cobra.Command {
 	fs.StringVar(&flags.slo, "slo", "short<=1m/day", "how long the load may be above what the pods carry")
 	fs.StringVar(&flags.hpa, "hpa", "", "take bounds, behavior and target from the HorizontalPodAutoscaler in this file")
 	fs.StringVar(&flags.metric, "metric", "", "which metric the series is: of --config, and of the HPA's if it has several")
-	fs.StringVar(&flags.config, "config", "", "the config file whose schedules and limit for --metric are tried, too")
+	fs.StringVar(&flags.config, "config", "", "the config file whose schedules and limit of --metric are tried, too; its forecast has the step, the time zone, the "+
+		"calendar and what absence means, unless flags say so")
 	fs.StringSliceVar(&flags.policies, "policy", nil, "try this policy too, with a behavior of its own: "+hpa.Names()+", or all; may be repeated")
 	fs.Int32Var(&flags.least, "min", 1, "the least number of pods")
 	fs.Int32Var(&flags.most, "max", 10000, "the largest number of pods")
@@ -64,6 +66,9 @@ func replayCommand(stdout io.Writer, logs logs) *cobra.Command {
 // complete checks the flags and fills in what follows from them.
 func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 	f.Forecast.Lead = 30 * time.Minute
+	if err := f.configured(fs); err != nil {
+		return err
+	}
 	if err := f.backtestFlags.complete(); err != nil {
 		return err
 	}
@@ -83,8 +88,6 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 		return fmt.Errorf("--absent is %q: it is missing or zero", f.absent)
 	case f.metric != "" && f.hpa == "" && f.config == "":
 		return errors.New("--metric is for --hpa and --config")
-	case f.metric == "" && f.config != "":
-		return errors.New("--config needs --metric: say which of its metrics the series is")
 	}
 	if f.how.SLO, err = replay.ParseSLO(f.slo); err != nil {
 		return fmt.Errorf("--slo: %w", err)
@@ -94,15 +97,6 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 	}
 	f.how.AbsentZero = f.absent == "zero"
 	f.how.Spec = replay.NewSpec(f.least, f.most)
-	if f.config != "" {
-		file, err := config.Load(f.config)
-		if err != nil {
-			return err
-		}
-		if f.how.Configured, err = replay.ReadConfigured(file, f.metric); err != nil {
-			return fmt.Errorf("cannot replay what %s has: %w", f.config, err)
-		}
-	}
 	if f.hpa == "" {
 		return nil
 	}
@@ -117,6 +111,37 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 	f.how.Spec = hpa.Spec
 	if !fs.Changed("target") {
 		f.how.Target = hpa.Target / f.how.Capacity
+	}
+	return nil
+}
+
+// configured reads the config file, whose forecast of the metric fills in what no flag says.
+func (f *replayFlags) configured(fs *pflag.FlagSet) error {
+	if f.config == "" {
+		return nil
+	}
+	if f.metric == "" {
+		return errors.New("--config needs --metric: say which of its metrics the series is")
+	}
+	file, err := config.Load(f.config)
+	if err != nil {
+		return err
+	}
+	if f.how.Configured, err = replay.ReadConfigured(file, f.metric); err != nil {
+		return fmt.Errorf("cannot replay what %s has: %w", f.config, err)
+	}
+	has := f.how.Configured.Forecast
+	if has == nil {
+		return nil
+	}
+	step := f.Forecast.Step
+	f.Forecast = has.Config
+	if fs.Changed("step") {
+		f.Forecast.Step = step
+	}
+	f.timezone = cmp.Or(f.timezone, has.Timezone)
+	if !fs.Changed("absent") {
+		f.absent = has.Absent
 	}
 	return nil
 }

@@ -29,15 +29,16 @@ type Foresight struct {
 // parts is how many samples a step has.
 const parts = 5
 
-// Foresee walks a load through the forecaster, up to a lead, and what is forecast through the nowcast, as serving does: samples of a step
-// that is not over shift it. All samples of a step have its value. It is strictly causal: what is told in a step follows from the steps before and
-// its first sample, which is what a reactive HPA knows too. The errors are those of the forecaster's config, and of the context.
-func Foresee(ctx context.Context, g backtest.Grid, lead time.Duration, progress func(done, all int)) (*Foresight, error) {
-	f, err := forecast.New(forecast.Config{Step: g.Step, Lead: lead})
+// Foresee walks a load through a forecaster of the config, whose step is the grid's, and what is forecast through the nowcast, as serving does:
+// samples of a step that is not over shift it. All samples of a step have its value. It is strictly causal: what is told in a step follows from the
+// steps before and its first sample, which is what a reactive HPA knows too. The errors are those of the config, and of the context.
+func Foresee(ctx context.Context, g backtest.Grid, config forecast.Config, progress func(done, all int)) (*Foresight, error) {
+	config.Step = g.Step
+	f, err := forecast.New(config)
 	if err != nil {
 		return nil, err
 	}
-	config := f.Config()
+	config = f.Config()
 	steps := config.LeadSteps()
 	out := &Foresight{Live: g.Values, step: g.Step, trusted: make([]bool, len(g.Values)), windows: make([][][]float32, steps)}
 	now := nowcast.New(g.Step, steps)

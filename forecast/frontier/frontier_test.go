@@ -37,7 +37,7 @@ func TestForesight(t *testing.T) {
 		g.Values[i] = math.NaN()
 	}
 	const jump = 1642 // At 16:50 on the sixth day.
-	f, err := Foresee(context.Background(), g, 20*time.Minute, nil)
+	f, err := Foresee(context.Background(), g, forecast.Config{Lead: 20 * time.Minute}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestForesight(t *testing.T) {
 	for i := jump; i < len(other.Values); i++ {
 		other.Values[i] *= 1.5
 	}
-	changed, err := Foresee(context.Background(), other, 20*time.Minute, nil)
+	changed, err := Foresee(context.Background(), other, forecast.Config{Lead: 20 * time.Minute}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestForesight(t *testing.T) {
 	gone, cancel := context.WithCancelCause(context.Background())
 	enough := errors.New("enough")
 	cancel(enough)
-	if _, err := Foresee(gone, g, 20*time.Minute, nil); !errors.Is(err, enough) {
+	if _, err := Foresee(gone, g, forecast.Config{Lead: 20 * time.Minute}, nil); !errors.Is(err, enough) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -185,7 +185,7 @@ func TestInterval(t *testing.T) {
 // Jumps that come every day are short for a reactive HPA until the pods have started, and not for one that foresees them.
 func TestPlan(t *testing.T) {
 	g := square(14)
-	known, err := Foresee(context.Background(), g, 30*time.Minute, nil)
+	known, err := Foresee(context.Background(), g, forecast.Config{Lead: 30 * time.Minute}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,6 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	grid := load.Grid
-	o.remark(load.Samples)
 	began := cpu.Time()
 	rows, err := backtest.Walk(ctx, grid, backtest.Options{Forecast: o.Forecast, Progress: o.ProgressBar()})
 	if err != nil {

@@ -32,6 +32,7 @@ func (o *Options) Read(ctx context.Context, verb string) (*Load, error) {
 	if err != nil {
 		return nil, InputError{fmt.Errorf("cannot %s %s: %w", verb, source, err)}
 	}
+	o.remark(samples)
 	return &Load{grid, source, samples}, nil
 }
 

@@ -16,8 +16,10 @@ import (
 	"github.com/foresail/foresail/forecast/replay"
 )
 
-// Configured is what a config file makes of a metric by what is known beforehand: its schedules, and its limit where that is a number.
+// Configured is what a config file makes of a metric by what is known beforehand: its forecast, its schedules, and its limit where that is a number.
 type Configured struct {
+	// Forecast is nil where the metric has none.
+	Forecast  *rules.Forecast
 	metric    string
 	schedules *planned.Schedules
 	most      float64 // +Inf without a limit
@@ -35,7 +37,7 @@ func ReadConfigured(file *config.File, metric string) (*Configured, error) {
 	named := func(t planned.Target) bool {
 		return slices.ContainsFunc(t.Metrics, func(m string) bool { return strings.EqualFold(m, metric) })
 	}
-	c := &Configured{metric: metric, most: math.Inf(1)}
+	c := &Configured{Forecast: rule.Forecast, metric: metric, most: math.Inf(1)}
 	var mine []planned.Schedule
 	for _, s := range file.Schedules {
 		if named(s.Target) {
@@ -65,12 +67,12 @@ func ReadConfigured(file *config.File, metric string) (*Configured, error) {
 			}
 		}
 	}
-	if len(c.applied) == 0 {
+	if len(c.applied) == 0 && c.Forecast == nil {
 		also := ""
 		if len(c.unknown) > 0 {
 			also = ", and what it has is not known beforehand: " + strings.Join(c.unknown, ", ")
 		}
-		return nil, errors.New(metric + " has no schedule there, nor a limit that is a number" + also)
+		return nil, errors.New(metric + " has no schedule there, nor a limit that is a number, nor a forecast" + also)
 	}
 	return c, nil
 }
@@ -86,31 +88,57 @@ func asConfigured(s frontier.Setting) frontier.Setting {
 	return s
 }
 
-// configured are the settings again as the file has them; a size that never changes and perfect foresight are not changed by it.
-func configured(all []frontier.Setting) (out []frontier.Setting) {
+// told is the setting that reads of the metric's forecast come to, beside today's HPA; false where they tell the live value.
+func (c *Configured) told(today frontier.Setting) (frontier.Setting, bool) {
+	f := c.Forecast
+	if f == nil || f.Disabled {
+		return today, false
+	}
+	return frontier.Setting{Kind: frontier.Foresail, Target: today.Target, Quantile: f.Quantile, Lead: f.Lead}, true
+}
+
+// settings are those given, the first of which is today's, with the one of the forecast, and again with schedules and limit; a size that never
+// changes and perfect foresight are not changed by those.
+func (c *Configured) settings(all []frontier.Setting) []frontier.Setting {
+	if s, ok := c.told(all[0]); ok && !slices.Contains(all, s) {
+		all = append(all, s)
+	}
+	if len(c.applied) == 0 {
+		return all
+	}
 	for _, s := range all {
 		if s.Kind == frontier.Reactive || s.Kind == frontier.Foresail {
-			out = append(out, asConfigured(s))
+			all = append(all, asConfigured(s))
 		}
 	}
-	return out
+	return all
 }
 
 // bought says what the config file does to the HPA of today, on all that is replayed.
 func (r *report) bought() []string {
-	c, plain := r.options.Configured, &r.trials[0]
-	at := slices.IndexFunc(r.trials, func(t frontier.Trial) bool { return t.Setting == asConfigured(plain.Setting) })
-	whole := func(t *frontier.Trial) replay.Outcome {
+	c, today := r.options.Configured, r.trials[0].Setting
+	whole := func(s frontier.Setting) replay.Outcome {
+		t := &r.trials[slices.IndexFunc(r.trials, func(t frontier.Trial) bool { return t.Setting == s })]
 		return replay.Sum(append([]replay.Outcome{t.First}, t.Days...)...)
 	}
-	without, with := whole(plain), whole(&r.trials[at])
-	line := fmt.Sprintf("As configured (%s), today's HPA is short for %.1f minutes a day with %.1f pods; without that for %.1f with %.1f.",
-		strings.Join(c.applied, ", "), with.ShortPerDay(), with.MeanPods, without.ShortPerDay(), without.MeanPods)
-	if with == without {
-		line = fmt.Sprintf("As configured (%s), today's HPA is not changed: nothing of that is in force in the time that is replayed.", strings.Join(c.applied, ", "))
+	without := whole(today)
+	compare := func(with replay.Outcome) string {
+		return fmt.Sprintf("today's HPA is short for %.1f minutes a day with %.1f pods; without that for %.1f with %.1f.",
+			with.ShortPerDay(), with.MeanPods, without.ShortPerDay(), without.MeanPods)
+	}
+	var lines []string
+	if s, ok := c.told(today); ok {
+		lines = append(lines, fmt.Sprintf("With %s%s beside %[1]s (%[3]s), %[4]s", c.metric, rules.ForecastSuffix, s, compare(whole(s))))
+	}
+	if len(c.applied) > 0 {
+		rest := compare(whole(asConfigured(today)))
+		if whole(asConfigured(today)) == without {
+			rest = "today's HPA is not changed: nothing of that is in force in the time that is replayed."
+		}
+		lines = append(lines, fmt.Sprintf("As configured (%s), %s", strings.Join(c.applied, ", "), rest))
 	}
 	if len(c.unknown) > 0 {
-		line += " Not replayed, as only a backend tells it: " + strings.Join(c.unknown, ", ") + "."
+		lines = append(lines, "Not replayed, as only a backend tells it: "+strings.Join(c.unknown, ", ")+".")
 	}
-	return []string{line}
+	return lines
 }

@@ -72,8 +72,8 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("cannot replay %s: %w", source, err)
 	}
 	settings := o.settings(plan)
-	if o.Configured != nil {
-		settings = append(settings, configured(settings)...)
+	if o.Configured != nil && len(settings) > 0 {
+		settings = o.Configured.settings(settings)
 	}
 	if len(settings) == 0 {
 		return backtest.InputError{Err: fmt.Errorf("cannot replay %s: there is no load in the part that is replayed", source)}
@@ -116,8 +116,10 @@ func (o *Options) plan(ctx context.Context, grid walk.Grid) (*frontier.Plan, err
 			return o.Configured.demand(grid.End(step-1), ahead, value)
 		}
 	}
+	config := o.Forecast
+	config.Lead = max(config.Lead, grid.Step)
 	var err error
-	p.Known, err = frontier.Foresee(ctx, known, max(o.Forecast.Lead, grid.Step), o.ProgressBar())
+	p.Known, err = frontier.Foresee(ctx, known, config, o.ProgressBar())
 	return p, err
 }
 

@@ -186,8 +186,12 @@ func (r *report) compared() []frontier.Trial {
 			shown = append(shown, *t)
 		}
 	}
+	own := r.trials[0].Setting
+	if r.options.Configured != nil {
+		own, _ = r.options.Configured.told(own)
+	}
 	for i := range r.trials {
-		if s := r.trials[i].Setting; s.Policy != "" || s == asConfigured(r.trials[0].Setting) {
+		if s := r.trials[i].Setting; s.Policy != "" || s == own || s == asConfigured(own) || s == asConfigured(r.trials[0].Setting) {
 			add(&r.trials[i])
 		}
 	}
