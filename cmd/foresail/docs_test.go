@@ -108,3 +108,27 @@ func TestReadmeNamesRealCommands(t *testing.T) {
 		}
 	}
 }
+
+// The metrics and the commands that the pages for bad days name exist.
+func TestRunbookNamesWhatThereIs(t *testing.T) {
+	all := read(t, "../../docs/METRICS.md")
+	_, help, _ := call(t)
+	for _, page := range []string{"RUNBOOK.md", "KNOWN_ISSUES.md", "THREAT_MODEL.md", "RELIABILITY.md"} {
+		text := read(t, "../../docs/"+page)
+		for _, name := range regexp.MustCompile(`foresail_[a-z_]*[a-z]`).FindAllString(text, -1) {
+			if !strings.Contains(all, "`"+name) && !strings.HasPrefix(name, "foresail_store_prometheus") {
+				t.Errorf("%s names the metric %s, which does not exist", page, name)
+			}
+		}
+		for _, name := range regexp.MustCompile("`foresail ([a-z]+)").FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(help, "\n  "+name[1]+" ") {
+				t.Errorf("%s names foresail %s, which does not exist", page, name[1])
+			}
+		}
+		for _, link := range regexp.MustCompile(`\]\(([A-Za-z_/]+\.md)\)`).FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat("../../docs/" + link[1]); err != nil {
+				t.Errorf("%s links to %s: %v", page, link[1], err)
+			}
+		}
+	}
+}
