@@ -178,7 +178,8 @@ func watch(ctx context.Context, client *http.Client, demo *child.Process) ([]loo
 			return all, nil
 		}
 		if err != nil {
-			return nil, err
+			fmt.Fprintln(os.Stderr, "soak: the process could not be looked at:", err)
+			continue
 		}
 		values := map[string]float64{}
 		for lines := bufio.NewScanner(strings.NewReader(string(page))); lines.Scan(); {
