@@ -55,6 +55,8 @@ type Outlook struct {
 	Windows [][]float64
 	// State is the gate's verdict when the outlook was issued.
 	State State
+	// From names the process that issued it, where that is another one. Of such an outlook one step is known, which is all of its lead.
+	From string
 }
 
 // ErrOutOfRange is the error of asking an outlook for a lead or a quantile that it does not hold.
@@ -75,6 +77,9 @@ func (o *Outlook) Window(lead time.Duration, tau float64) (float64, error) {
 func (o *Outlook) at(rows [][]float64, lead time.Duration, tau float64) (float64, error) {
 	if lead <= 0 || o.Step <= 0 {
 		return math.NaN(), fmt.Errorf("lead %v: %w", lead, ErrOutOfRange)
+	}
+	if o.From != "" && lead != o.Step {
+		return math.NaN(), fmt.Errorf("lead %v, and %s alone knows others than %v: %w", lead, o.From, o.Step, ErrOutOfRange)
 	}
 	k := int((lead + o.Step - 1) / o.Step)
 	if k > len(rows) {

@@ -20,6 +20,7 @@ import (
 	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/cmd/foresail/app"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/shards"
 )
 
 // serveFlags are all flags of foresail serve; those of prometheus-adapter are among them.
@@ -33,6 +34,8 @@ type serveFlags struct {
 	disableHTTP2 bool
 	web          webFlag
 	prometheus   prometheusFlags
+	shards       shardFlags
+	member       shards.Member // what they say
 	cluster      *apiserver.Flags
 	ofCluster    *pflag.FlagSet // those of cluster
 }
@@ -43,6 +46,7 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 	f.cluster.AddFlags(f.ofCluster)
 	fs.AddFlagSet(f.ofCluster)
 	f.prometheus.add(fs)
+	f.shards.add(fs)
 	addLogFlags(fs, &f.verbosity)
 	fs.StringVar(&f.path, "config", "", "the config file; see foresail check")
 	fs.BoolVar(&f.debug, "debug", false, "log more, also of the Kubernetes libraries")
@@ -90,6 +94,9 @@ func (f *serveFlags) load() (*config.File, error) {
 	}
 	if err := f.standAlone(file); err != nil {
 		return nil, err
+	}
+	if err := f.member.Check(file); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.path, err)
 	}
 	c := &file.Collectors
 	rules := len(file.Custom) + len(file.External)
@@ -144,6 +151,10 @@ func serveCommand(logs logs) *cobra.Command {
 			if err := flags.check(); err != nil {
 				return usageError{err}
 			}
+			var err error
+			if flags.member, err = flags.shards.member(); err != nil {
+				return usageError{err}
+			}
 			read := flags.contents() // before they are loaded, so that no change is missed
 			file, err := flags.load()
 			if err != nil {
@@ -159,7 +170,7 @@ func serveCommand(logs logs) *cobra.Command {
 			}
 			options := app.Options{
 				Config: file, Logger: logger, Registry: newRegistry(),
-				RelistInterval: flags.relist, SeriesMaxAge: flags.maxAge, DiscoveryInterval: flags.discovery,
+				RelistInterval: flags.relist, SeriesMaxAge: flags.maxAge, DiscoveryInterval: flags.discovery, Shard: flags.member,
 			}
 			if !file.Standalone {
 				options.Cluster = flags.cluster
@@ -168,7 +179,7 @@ func serveCommand(logs logs) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			logger.Info("serving", "metrics", len(file.Rules), "api", a.URL(), "web", a.WebURL(), "version", version)
+			logger.Info("serving", "metrics", len(file.Rules), "api", a.URL(), "web", a.WebURL(), "shard", flags.member.String(), "version", version)
 			hangups := make(chan os.Signal, 1)
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)

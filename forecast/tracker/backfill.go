@@ -7,13 +7,10 @@ import (
 	"math"
 	"time"
 
+	"github.com/foresail/foresail/forecast/chunks"
 	"github.com/foresail/foresail/forecast/ledger"
 	"github.com/foresail/foresail/forecast/series"
 )
-
-// chunk is the number of points per series asked for at once: a week of 5m steps, well under the 11,000 that
-// Prometheus answers.
-const chunk = 2016
 
 // patience is how often what came since a snapshot is asked for before loaded series go on without it, and smallGap is the gap that
 // costs a forecast so little that the past is not learnt anew for it.
@@ -71,7 +68,7 @@ type filler struct {
 	spec        Spec
 	refits      *refits
 	series      map[series.Key]*tracked
-	past        *fetched
+	past        *chunks.Fetched
 	first, last int64 // Slots.
 	issueSince  time.Time
 	since       time.Time // From when on loaded series know nothing; zero without any.
@@ -89,8 +86,8 @@ func (m *metric) begin(name, query string) (*filler, error) {
 	if m.filling == nil {
 		m.filling = map[series.Key][]series.Sample{}
 	}
-	if m.past == nil || m.past.query != query {
-		m.past = &fetched{query: query}
+	if m.past == nil || m.past.Query != query {
+		m.past = &chunks.Fetched{Query: query}
 	}
 	f := &filler{spec: m.spec, refits: m.refits, series: map[series.Key]*tracked{}, past: m.past}
 	if m.resuming {
@@ -106,8 +103,8 @@ func (m *metric) begin(name, query string) (*filler, error) {
 			f.since = s.newest
 		}
 	}
-	for _, p := range m.past.parts {
-		for key := range p.values {
+	for _, p := range m.past.Parts {
+		for key := range p.Values {
 			f.add(key)
 		}
 	}
@@ -135,27 +132,27 @@ func (f *filler) fetch(ctx context.Context, h History, now time.Time) (learn boo
 		return true, nil
 	}
 	var problems []error
-	gained := !f.past.learnt
-	for _, r := range f.past.missing(f.first, f.last) {
+	gained := !f.past.Learnt
+	for _, r := range f.past.Missing(f.first, f.last) {
 		if ctx.Err() != nil {
 			return false, errors.Join(append(problems, ctx.Err())...)
 		}
-		a, b := f.middle(r.first), f.middle(r.last)
-		runs, err := h.QueryRange(ctx, f.past.query, a, b, step)
+		a, b := f.middle(r.First), f.middle(r.Last)
+		runs, err := h.QueryRange(ctx, f.past.Query, a, b, step)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("cannot back-fill %s from %s to %s: %w",
 				f.spec.Metric, a.UTC().Format(time.RFC3339), b.UTC().Format(time.RFC3339), err))
-			if r.last == f.last || ctx.Err() != nil {
+			if r.Last == f.last || ctx.Err() != nil {
 				return false, errors.Join(problems...)
 			}
 			continue
 		}
-		if r.last == f.last {
+		if r.Last == f.last {
 			f.follow(runs)
 		} else {
 			gained = true
 		}
-		f.past.add(f.part(r, runs))
+		f.past.Add(f.part(r, runs))
 	}
 	return gained || len(problems) == 0, errors.Join(problems...)
 }
@@ -182,45 +179,45 @@ func (f *filler) add(key series.Key) {
 }
 
 // part is what was answered of the series that are followed.
-func (f *filler) part(of span, runs []series.Run) part {
-	p := part{span: of, values: map[series.Key][]float64{}}
+func (f *filler) part(of chunks.Span, runs []series.Run) chunks.Part {
+	p := chunks.Part{Span: of, Values: map[series.Key][]float64{}}
 	for _, r := range runs {
 		key := r.Key.WithMetric(f.spec.Metric)
 		if f.series[key] == nil {
 			continue
 		}
-		values := make([]float64, of.last-of.first+1)
+		values := make([]float64, of.Last-of.First+1)
 		for i := range values {
 			values[i] = math.NaN()
 		}
 		for _, sample := range r.Samples {
-			if slot := sample.Time.UnixNano() / int64(f.spec.Forecast.Step); slot >= of.first && slot <= of.last {
-				values[slot-of.first] = sample.Value
+			if slot := sample.Time.UnixNano() / int64(f.spec.Forecast.Step); slot >= of.First && slot <= of.Last {
+				values[slot-of.First] = sample.Value
 			}
 		}
-		p.values[key] = values
+		p.Values[key] = values
 	}
 	return p
 }
 
 // learn takes in all that is known of the past, old to new.
 func (f *filler) learn() {
-	for _, p := range f.past.parts {
+	for _, p := range f.past.Parts {
 		f.feed(p)
 	}
-	f.past.learnt = true
+	f.past.Learnt = true
 }
 
 // feed takes in a part of the past.
-func (f *filler) feed(p part) {
+func (f *filler) feed(p chunks.Part) {
 	if f.shared != nil {
 		f.shared.Lock()
 		defer f.shared.Unlock()
 	}
-	from, to := f.middle(max(p.first, f.first)), f.middle(p.last+1)
+	from, to := f.middle(max(p.First, f.first)), f.middle(p.Last+1)
 	for key, s := range f.series {
-		for i, v := range p.values[key] {
-			at := f.middle(p.first + int64(i))
+		for i, v := range p.Values[key] {
+			at := f.middle(p.First + int64(i))
 			if math.IsNaN(v) || at.Before(from) {
 				continue
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/chunks"
 	"github.com/foresail/foresail/forecast/series"
 )
 
@@ -88,7 +89,7 @@ func TestBackfillInParts(t *testing.T) {
 	if !errors.Is(err, errDown) || !strings.Contains(err.Error(), "cannot back-fill load from 2025-01-06T19:12:30Z to 2025-01-08T04:47:30Z: connection refused") {
 		t.Errorf("error %v", err)
 	}
-	if p.asked != 4 || p.largest != chunk {
+	if p.asked != 4 || p.largest != chunks.Longest {
 		t.Errorf("asked %d times, for up to %d points", p.asked, p.largest)
 	}
 	e := get(t, tr, 0)

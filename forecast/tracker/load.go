@@ -15,20 +15,32 @@ type Loaded struct {
 	Series  int // That go on as they were.
 	Later   int // That are kept until their metric is tracked.
 	Foreign int // That are not forecast any more, or in another way or from another source: left out.
+	Moved   int // That belong to another process: left out.
 }
 
 func (l *Loaded) add(o Loaded) {
 	l.Series += o.Series
 	l.Later += o.Later
 	l.Foreign += o.Foreign
+	l.Moved += o.Moved
+}
+
+// Loading says what of a snapshot is of use.
+type Loading struct {
+	// Later tells whether a metric that is not tracked may be in future.
+	Later func(metric string) bool
+	// Owns tells whether a series is this process's; nil where all are.
+	Owns func(series.Key) bool
+	// Resharded tells that series which the snapshot does not have may be this process's now. Their past is asked for, and so that of all.
+	Resharded bool
 }
 
 // Load takes in the series of a snapshot whose metric is forecast in the same way and from the same source, and keeps those of metrics
-// that later tells may be tracked in future; a week after they were last seen they are forgotten. Series are published as they were. Until
+// that may be tracked later; a week after they were last seen they are forgotten. Series are published as they were. Until
 // the next Backfill of their metric, which asks only for what they have not seen, live samples wait; but where the past of a metric was not
 // learnt, as it was being asked for, it is asked for as a whole. Load is to be called before the first Observe. The error says what is wrong
 // with the snapshot, and wraps snapshot.ErrVersion, snapshot.ErrDamaged or that of r; the series before that are taken.
-func (t *Tracker) Load(r io.Reader, later func(metric string) bool) (n Loaded, err error) {
+func (t *Tracker) Load(r io.Reader, l Loading) (n Loaded, err error) {
 	t.specs.Lock()
 	defer t.specs.Unlock()
 	metrics := *t.metrics.Load()
@@ -41,7 +53,7 @@ func (t *Tracker) Load(r io.Reader, later func(metric string) bool) (n Loaded, e
 	}()
 	var mu sync.Mutex // Of n and t.later.
 	err = snapshot.Read(r, kind, func(data []byte) {
-		of := t.take(metrics, data, later, &mu)
+		of := t.take(metrics, data, &l, &mu)
 		mu.Lock()
 		defer mu.Unlock()
 		n.add(of)
@@ -53,17 +65,20 @@ func (t *Tracker) Load(r io.Reader, later func(metric string) bool) (n Loaded, e
 }
 
 // take takes in a record, or keeps it for later, which mu guards, and counts it.
-func (t *Tracker) take(metrics map[string]*metric, data []byte, later func(string) bool, mu *sync.Mutex) Loaded {
+func (t *Tracker) take(metrics map[string]*metric, data []byte, l *Loading, mu *sync.Mutex) Loaded {
 	c := snapshot.Reader(data)
 	var r record
 	r.snap(c)
 	r.state = c.Bytes()
+	r.learnt = r.learnt && !l.Resharded
 	m := metrics[r.key.Metric]
 	switch {
 	case !c.Check(true):
+	case l.Owns != nil && !l.Owns(r.key):
+		return Loaded{Moved: 1}
 	case m != nil && m.resume(r):
 		return Loaded{Series: 1}
-	case m == nil && later(r.key.Metric) && t.now().Sub(r.seen) <= forgetting:
+	case m == nil && l.Later(r.key.Metric) && t.now().Sub(r.seen) <= forgetting:
 		r.data = slices.Clone(data)
 		r.state = r.data[len(data)-len(r.state):]
 		mu.Lock()

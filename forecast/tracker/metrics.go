@@ -44,7 +44,7 @@ type exporter struct {
 	table func() *Table
 	now   func() time.Time
 
-	series, forecast, window, due, error, state, skill, ready, coverage, peak, matured, covered, errors *prometheus.Desc
+	series, issued, forecast, window, due, error, state, skill, ready, coverage, peak, matured, covered, errors *prometheus.Desc
 }
 
 func newExporter(table func() *Table, now func() time.Time) *exporter {
@@ -55,6 +55,7 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 		table:    table,
 		now:      now,
 		series:   desc("forecast_series", "Series that are forecast."),
+		issued:   desc("forecast_issued_timestamp_seconds", "Unix time from which the forecast looks ahead: the end of the newest step that it knows of.", "series"),
 		forecast: desc("forecast", "Quantiles of the value one full lead ahead, in units of the metric.", "series", "lead", "quantile"),
 		window:   desc("forecast_window_max", "Quantiles of the largest sample within the lead, as it is served, in units of the metric.", "series", "lead", "quantile"),
 		due:      desc("forecast_due", "Quantiles that had been forecast, one full lead ago, for the newest grid value.", "series", "lead", "quantile"),
@@ -72,7 +73,7 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 
 // Describe sends the descriptions of all that Collect may send.
 func (e *exporter) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{e.series, e.forecast, e.window, e.due, e.error, e.state, e.skill, e.ready, e.coverage, e.peak, e.matured, e.covered, e.errors} {
+	for _, d := range []*prometheus.Desc{e.series, e.issued, e.forecast, e.window, e.due, e.error, e.state, e.skill, e.ready, e.coverage, e.peak, e.matured, e.covered, e.errors} {
 		out <- d
 	}
 }
@@ -104,6 +105,9 @@ func (e *exporter) entry(out chan<- prometheus.Metric, entry *Entry, now time.Ti
 	}
 	gauge(out, e.peak, entry.Bounds.PeakRatio, metric, labels)
 	o := entry.Outlook
+	if len(o.Points) > 0 {
+		gauge(out, e.issued, float64(o.Issued.UnixMilli())/1e3, metric, labels)
+	}
 	lead := time.Duration(len(o.Points)) * o.Step
 	ahead := model.Duration(lead).String()
 	for _, tau := range exported(entry.Quantile, .1, .5, .9) {

@@ -76,7 +76,7 @@ func TestServedBoundsCoverPeaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, _, _ := newTracker(t, spec)
-	if _, err := after.Load(&saved, nobody); err != nil {
+	if _, err := after.Load(&saved, Loading{Later: nobody}); err != nil {
 		t.Fatal(err)
 	}
 	sameOutlook(t, e.Outlook, get(t, after, 0).Outlook)

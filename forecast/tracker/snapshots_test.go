@@ -31,7 +31,7 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, _, _ := newTracker(t, spec)
-	if n, err := after.Load(&saved, nobody); err != nil || n.Series != 2 {
+	if n, err := after.Load(&saved, Loading{Later: nobody}); err != nil || n.Series != 2 {
 		t.Fatalf("%+v, %v", n, err)
 	}
 	sameOutlook(t, get(t, before, 1).Outlook, get(t, after, 1).Outlook)
@@ -84,7 +84,7 @@ func TestRestartWithoutHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, _, log := newTracker(t, spec)
-	if _, err := after.Load(&saved, nobody); err != nil {
+	if _, err := after.Load(&saved, Loading{Later: nobody}); err != nil {
 		t.Fatal(err)
 	}
 	p := &past{during: func(int) error { return errDown }}
@@ -120,7 +120,7 @@ func TestLoadIsStrict(t *testing.T) {
 	load := func(s Spec, data []byte) (Loaded, error) {
 		t.Helper()
 		tr, _, _ := newTracker(t, s)
-		n, err := tr.Load(bytes.NewReader(data), nobody)
+		n, err := tr.Load(bytes.NewReader(data), Loading{Later: nobody})
 		if got := len(tr.Table().List(s.Metric)); got != n.Series {
 			t.Errorf("%d series of %+v", got, n)
 		}
@@ -153,7 +153,7 @@ func TestLoadIsStrict(t *testing.T) {
 		if errors.Is(bad.is, errDown) {
 			from = iotest.ErrReader(errDown)
 		}
-		if _, err := tr.Load(from, nobody); !errors.Is(err, bad.is) || !strings.Contains(err.Error(), want) {
+		if _, err := tr.Load(from, Loading{Later: nobody}); !errors.Is(err, bad.is) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -169,7 +169,7 @@ func TestRestartBeforeThePastIsLearnt(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, _, _ := newTracker(t, spec)
-	if n, err := after.Load(&saved, nobody); err != nil || n.Series != 1 {
+	if n, err := after.Load(&saved, Loading{Later: nobody}); err != nil || n.Series != 1 {
 		t.Fatalf("%+v, %v", n, err)
 	}
 	p := &past{shards: 1, from: begin, to: now}
@@ -209,7 +209,7 @@ func TestResumeOnDemand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := tr.Load(&saved, all); err != nil || got != n {
+		if got, err := tr.Load(&saved, Loading{Later: all}); err != nil || got != n {
 			t.Errorf("%+v, %v, want %+v", got, err, n)
 		}
 		return tr
@@ -255,7 +255,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(saved.Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tr, _, _ := newTracker(t, spec)
-		n, _ := tr.Load(bytes.NewReader(data), func(metric string) bool { return metric != "load" })
+		n, _ := tr.Load(bytes.NewReader(data), Loading{Later: func(metric string) bool { return metric != "load" }})
 		if got := len(tr.Table().List("load")); got != n.Series {
 			t.Errorf("%d series of %+v", got, n)
 		}
@@ -263,4 +263,32 @@ func FuzzLoad(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// After resharding what has moved away is left out, and what stays goes on at once while the whole past is asked for: some of it may be of
+// series that have moved here.
+func TestLoadResharded(t *testing.T) {
+	before := started(t)
+	down := begin.Add(2 * time.Hour)
+	observe(before, 2, begin.Add(middle), down, 10*time.Second)
+	var saved bytes.Buffer
+	if err := before.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	after, registry, _ := newTracker(t, spec)
+	owns := func(key series.Key) bool { return key.Get("shard") == "1" }
+	if n, err := after.Load(&saved, Loading{Later: nobody, Owns: owns, Resharded: true}); err != nil || n != (Loaded{Series: 1, Moved: 1}) {
+		t.Fatalf("%+v, %v", n, err)
+	}
+	sameOutlook(t, get(t, before, 1).Outlook, get(t, after, 1).Outlook)
+	if got := gathered(t, registry, "foresail_forecast_issued_timestamp_seconds", "metric", "load"); got != float64(get(t, after, 1).Outlook.Issued.Unix()) {
+		t.Errorf("issued %v", got)
+	}
+	p := &past{shards: 3, from: begin, to: down}
+	if err := after.Backfill(t.Context(), "load", "sum(load)", p, down); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(after.Table().List("load")); n != 3 || len(get(t, after, 2).Outlook.Points) == 0 {
+		t.Errorf("%d series after the whole past", n)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foresail/foresail/forecast"
+	"github.com/foresail/foresail/forecast/chunks"
 	"github.com/foresail/foresail/forecast/clamp"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -269,10 +270,10 @@ type metric struct {
 	round   int // Of observations.
 	// resuming tells that series were loaded and the past since is not known yet; live samples of those wait in filling.
 	resuming bool
-	tries    int      // Failed ones to learn that past.
-	busy     bool     // While a back-fill runs.
-	past     *fetched // By back-fills that are not complete; else nil.
-	learnt   bool     // Whether a back-fill was complete.
+	tries    int             // Failed ones to learn that past.
+	busy     bool            // While a back-fill runs.
+	past     *chunks.Fetched // By back-fills that are not complete; else nil.
+	learnt   bool            // Whether a back-fill was complete.
 }
 
 func (t *Tracker) newMetric(s Spec) *metric {

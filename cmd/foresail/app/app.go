@@ -25,6 +25,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
 	"github.com/foresail/foresail/cmd/foresail/app/readers"
+	"github.com/foresail/foresail/cmd/foresail/app/shards"
 	"github.com/foresail/foresail/cmd/foresail/app/snapshots"
 	"github.com/foresail/foresail/cmd/foresail/app/web"
 	"github.com/foresail/foresail/forecast/tracker"
@@ -47,6 +48,8 @@ type Options struct {
 	SeriesMaxAge   time.Duration
 	// DiscoveryInterval is how often the cluster is asked for its resources. Default, that of prometheus-adapter: 10m.
 	DiscoveryInterval time.Duration
+	// Shard is this process's share of forecasting and collecting; the zero value is all of it.
+	Shard shards.Member
 	// MaxQueries is how many queries of rules and externalRules are kept fresh at most. Default 10,000.
 	MaxQueries int
 }
@@ -106,14 +109,15 @@ func (a *App) wire(o Options) (err error) {
 	if err := a.openStore(o.Config); err != nil {
 		return err
 	}
-	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Registry, Now: time.Now}); err != nil {
+	if a.tracker, err = tracker.New(tracker.Options{Logger: o.Logger, Registerer: o.Shard.Labels(o.Registry), Now: time.Now}); err != nil {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
-	if a.learner, err = learning.New(learning.Options{Tracker: a.tracker, Logger: o.Logger, Registerer: o.Registry}); err != nil {
+	if a.learner, err = learning.New(learning.Options{Tracker: a.tracker, Owns: o.Shard.Own(), Logger: o.Logger, Registerer: o.Registry}); err != nil {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
 	if a.keeper, err = snapshots.New(snapshots.Options{
 		Path: o.Config.SnapshotPath(), Interval: o.Config.Snapshots.Every(), Forecasts: a.tracker, Later: learning.OnDemand,
+		Split: o.Shard.Split, Owns: o.Shard.Own(),
 		Logger: o.Logger, Registerer: o.Registry,
 	}); err != nil {
 		return err
@@ -135,7 +139,7 @@ func (a *App) wire(o Options) (err error) {
 		return fmt.Errorf("cannot set up the forecasts: %w", err)
 	}
 	a.keeper.Load()
-	if err := errors.Join(o.Registry.Register(exposed{a}), o.Registry.Register(apiserver.NewRequests())); err != nil {
+	if err := errors.Join(o.Registry.Register(exposed{a}), o.Shard.Register(o.Registry), o.Registry.Register(apiserver.NewRequests())); err != nil {
 		return fmt.Errorf("cannot register the metrics of the config's parts and of the API: %w", err)
 	}
 	if o.Config.Web.Listen != "" {

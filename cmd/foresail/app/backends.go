@@ -52,7 +52,7 @@ func (g *generation) queries() []standing.Query {
 			Interval: r.Interval, Timeout: timeouts[r.Backend], MaxAge: r.MaxAge, Expect: r.Expect,
 		})
 	}
-	for _, q := range slices.Concat(ceiling.Queries(g.file.Rules, g.file.Pools), planned.Queries(g.file.Boosts)) {
+	for _, q := range slices.Concat(ceiling.Queries(g.file.Rules, g.file.Pools), planned.Queries(g.file.Boosts), g.outlooks.Peers.Queries()) {
 		q.Backend, q.Timeout = g.backends[q.BackendName], timeouts[q.BackendName]
 		queries = append(queries, q)
 	}

@@ -20,7 +20,7 @@ func (a *App) addCeilings(g *generation) error {
 		limited[i].Namespaces, limited[i].External = nil, &adapter.External{}
 	}
 	demands, err := adapter.New(adapter.Options{
-		Metrics: limited, Table: g.table, Outlooks: outlooks{a.tracker}, Objects: a.alive, Shaper: g.shapers, Registerer: prometheus.NewRegistry(),
+		Metrics: limited, Table: g.table, Outlooks: g.outlooks, Objects: a.alive, Shaper: g.shapers, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		return err

@@ -54,6 +54,8 @@ func listPackages(t *testing.T) []pkg {
 // longest matching prefix fails the test, so that a new package gets its place on purpose.
 var importRules = map[string][]string{
 	"forecast/series":           {},
+	"forecast/shard":            {},
+	"forecast/chunks":           {"forecast/series"},
 	"forecast/slots":            {"forecast/snapshot"},
 	"forecast/snapshot":         {},
 	"forecast/past":             {"forecast/slots", "forecast/snapshot"},
@@ -70,7 +72,7 @@ var importRules = map[string][]string{
 	"forecast/nowcast":          {"forecast/past", "forecast/snapshot"},
 	"forecast/peak":             {"forecast/past", "forecast/snapshot"},
 	"forecast/ledger":           {"forecast", "forecast/series", "forecast/snapshot"},
-	"forecast/tracker":          {"forecast", "forecast/clamp", "forecast/grid", "forecast/hold", "forecast/ledger", "forecast/nowcast", "forecast/patterns", "forecast/peak", "forecast/series", "forecast/snapshot"},
+	"forecast/tracker":          {"forecast", "forecast/chunks", "forecast/clamp", "forecast/grid", "forecast/hold", "forecast/ledger", "forecast/nowcast", "forecast/patterns", "forecast/peak", "forecast/series", "forecast/snapshot"},
 	"forecast/backtest":         {"forecast", "forecast/hold", "forecast/series"},
 	"forecast/replay":           {},
 	"forecast/schedule":         {"forecast/slots"},

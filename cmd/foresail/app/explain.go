@@ -291,6 +291,11 @@ func (a *App) forecastOf(w *walk, key series.Key, withPatterns bool) *inspect.Fo
 	if w.short == nil {
 		key = learning.Keyed(key)
 	}
+	if o, known := a.current.Load().outlooks.Outlook(w.subject, key); known && o.From != "" {
+		told := inspect.OutlookOf(o, o.State, w.point)
+		told.Metric = w.ahead
+		return told
+	}
 	entry, found := a.tracker.Table().Get(w.subject, key)
 	if !found {
 		return &inspect.Forecast{Metric: w.ahead, State: string(forecast.WarmingUp)}

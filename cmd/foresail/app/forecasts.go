@@ -6,6 +6,7 @@ import (
 	"github.com/foresail/foresail/adapter/catalog"
 	"github.com/foresail/foresail/adapter/rules"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
+	"github.com/foresail/foresail/cmd/foresail/app/shards"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/series"
 	"github.com/foresail/foresail/forecast/tracker"
@@ -36,7 +37,7 @@ func target(
 
 // wants has the metrics of rules forecast that are read through the current generation.
 type wants struct {
-	outlooks
+	shards.Outlooks
 	app *App
 	of  *generation
 }
@@ -52,22 +53,5 @@ func (w wants) Want(m catalog.Wanted) {
 
 // Outlook implements catalog.Forecasts.
 func (w wants) Outlook(metric string, key series.Key) (*forecast.Outlook, bool) {
-	return w.outlooks.Outlook(metric, learning.Keyed(key))
-}
-
-// outlooks is the tracker as the metrics API sees it: the verdict on an outlook includes whether its input still lives.
-type outlooks struct{ tracker *tracker.Tracker }
-
-// Outlook returns the newest outlook of a series; false where there is none with points.
-func (o outlooks) Outlook(metric string, key series.Key) (*forecast.Outlook, bool) {
-	entry, ok := o.tracker.Table().Get(metric, key)
-	if !ok || len(entry.Outlook.Points) == 0 {
-		return nil, false
-	}
-	if state := entry.State(time.Now()); state.Reason != entry.Outlook.State.Reason {
-		judged := *entry.Outlook
-		judged.State = state
-		return &judged, true
-	}
-	return entry.Outlook, true
+	return w.Outlooks.Outlook(metric, learning.Keyed(key))
 }

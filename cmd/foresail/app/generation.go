@@ -20,6 +20,7 @@ import (
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/served"
+	"github.com/foresail/foresail/cmd/foresail/app/shards"
 	"github.com/foresail/foresail/export/cloudwatch"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -36,6 +37,8 @@ type generation struct {
 	// shapers have the last word on what is told, in this order.
 	shapers shape.Chain
 	boosts  *planned.Boosts
+	// outlooks are those of all shards.
+	outlooks shards.Outlooks
 	// resources is nil where the config has no resourceRules, or there is no cluster whose pods they are of.
 	resources *resource.API
 	// exporter is nil where the config has no cloudWatch.
@@ -75,6 +78,7 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 	if a.store != nil {
 		g.backends[config.StoreBackend] = a.store
 	}
+	g.outlooks = shards.Outlooks{Tracker: a.tracker, Peers: a.opts.Shard.NewPeers(file, a.peers())}
 	if g.table, err = standing.New(standing.Options{
 		Queries: g.queries(), Observer: observer{a, g}, Limits: file.Limits, Logger: a.logger, Registerer: g.registry,
 	}); err != nil {
@@ -87,7 +91,7 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 		return nil, fmt.Errorf("cannot set up limits and pools: %w", err)
 	}
 	short, err := adapter.New(adapter.Options{
-		Metrics: served.Metrics(file.Rules), Table: g.table, Outlooks: outlooks{a.tracker}, Objects: a.alive, Shaper: g.shapers, Registerer: g.registry,
+		Metrics: served.Metrics(file.Rules), Table: g.table, Outlooks: g.outlooks, Objects: a.alive, Shaper: g.shapers, Registerer: g.registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up the metrics API: %w", err)
@@ -96,12 +100,12 @@ func (a *App) build(file *config.File) (_ *generation, err error) {
 		return nil, fmt.Errorf("cannot set up the metrics API: %w", err)
 	}
 	g.provider = catalog.NewProvider(catalog.ProviderOptions{
-		Catalog: g.catalog, Short: short, Demand: g.demand, Forecasts: wants{outlooks{a.tracker}, a, g}, Objects: a.alive, Kinds: a.mapper, Shaper: g.shapers,
+		Catalog: g.catalog, Short: short, Demand: g.demand, Forecasts: wants{g.outlooks, a, g}, Objects: a.alive, Kinds: a.mapper, Shaper: g.shapers,
 	})
 	if file.Resource != nil && a.objects != nil {
 		g.resources = resource.New(a.resourceOptions(g, short))
 	}
-	if file.CloudWatch != nil {
+	if file.CloudWatch != nil && a.opts.Shard.Split.Owns("cloudWatch") { // one of the shards writes
 		if g.exporter, err = cloudwatch.New(context.Background(), g.exports(a.logger)); err != nil {
 			return nil, fmt.Errorf("cannot set up cloudWatch: %w", err)
 		}
@@ -183,6 +187,14 @@ func (g *generation) wait(ctx context.Context, most time.Duration) {
 	}
 }
 
+// peers are what the generation before knows of other shards; nil for nothing.
+func (a *App) peers() *shards.Peers {
+	if g := a.current.Load(); g != nil {
+		return g.outlooks.Peers
+	}
+	return nil
+}
+
 // observer has the tracker hear of the current generation alone: while two of them run, each sample would count twice.
 type observer struct {
 	app *App
@@ -193,6 +205,7 @@ type observer struct {
 func (o observer) Observe(metric string, at time.Time, points []series.Point) {
 	if o.app.current.Load() == o.of {
 		o.of.boosts.Observe(metric, at, points)
+		o.of.outlooks.Peers.Observe(metric, at, points)
 		o.app.learner.Observe(metric, at, points)
 	}
 }

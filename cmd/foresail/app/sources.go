@@ -63,6 +63,7 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 			return nil, err
 		}
 	}
+	c = a.opts.Shard.Collectors(c)
 	var named []collectors.Named
 	add := func(n collectors.Named, source interface {
 		collectors.Source
@@ -78,6 +79,7 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 			return nil, fmt.Errorf("cannot set up the Kafka collector %s: %w", c.Name, err)
 		}
 		add(collectors.Named{Kind: "kafka", Name: c.Name, Interval: c.Interval, Aliases: source.Aliases}, source)
+		named[len(named)-1].Source = a.opts.Shard.Kafka(source)
 	}
 	for _, c := range c.GRPC {
 		options := rpc.Options{Config: c, Logger: a.logger}

@@ -58,6 +58,8 @@ type File struct {
 	Collectors    Collectors `yaml:"collectors"`
 	// RemoteWrite are the servers that the embedded store's samples are sent to, forecasts included.
 	RemoteWrite []backend.RemoteWrite `yaml:"remoteWrite"`
+	// Shards is how several processes share the work.
+	Shards Shards `yaml:"shards"`
 	// CloudWatch is nil where nothing is written to Amazon CloudWatch.
 	CloudWatch *cloudwatch.Config `yaml:"cloudWatch"`
 	// KEDAScaler is nil where KEDA does not ask through its own protocol.
@@ -191,6 +193,7 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	f.Web.check(dir, below(report, "web"))
 	f.Snapshots.validate(below(report, "snapshots"))
 	f.Limits.Validate(below(report, "limits"))
+	f.Shards.validate(known, below(report, "shards"))
 	f.enforce()
 	if f.Standalone {
 		f.standAlone(report)

@@ -143,6 +143,10 @@ var bad = map[string][]string{
 		`:2: kedaScaler.listen: "6000" is not host:port: write it as in ":6000"`,
 	},
 	"keda_insecure": {`:4: kedaScaler.clientCAFile: not used with insecure: remove one of the two`},
+	"shards": {
+		`:4: shards.backend: "store" is not one that all shards ask: name one of backends`,
+		":5: shards.interval: 10ms is too short: use 1s or more",
+	},
 	"cloudwatch": {
 		`:2: cloudWatch.namespace: names that begin with AWS/ are those of AWS' own services: choose another one`,
 		`:4: cloudWatch.metrics[0].unit: "Messages" is none of CloudWatch's: use Count, Count/Second, Seconds, Bytes, None or the like`,
@@ -367,6 +371,7 @@ func TestLoadGoodFile(t *testing.T) {
 			}},
 		},
 		Snapshots: Snapshots{Path: "/var/lib/foresail/learnt", Interval: 5 * time.Minute},
+		Shards:    Shards{Backend: "tenant", Interval: 20 * time.Second},
 		Store:     backend.StoreConfig{Path: "/var/lib/foresail", Retention: 50 * day, Lookback: 2 * time.Minute},
 		Web:       Web{Listen: "127.0.0.1:9099", ConfigFile: "testdata/web.yml"},
 		RemoteWrite: []backend.RemoteWrite{

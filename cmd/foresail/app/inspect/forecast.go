@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/adapter"
+	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/clamp"
 	"github.com/foresail/foresail/forecast/patterns"
 	"github.com/foresail/foresail/forecast/tracker"
@@ -16,6 +17,8 @@ import (
 type Forecast struct {
 	// Metric is the name by which it is served.
 	Metric string `json:"metric"`
+	// From is the shard that knows it, where that is another one.
+	From string `json:"from,omitempty"`
 	// State is the gate's verdict, and ReadyAt when it is expected to change.
 	State   string     `json:"state"`
 	ReadyAt *time.Time `json:"readyAt,omitempty"`
@@ -62,11 +65,17 @@ type Path struct {
 
 // ForecastOf tells of a series that is forecast, at a lead and a quantile of its own.
 func ForecastOf(entry *tracker.Entry, now time.Time, point adapter.Forecast) *Forecast {
-	o, state := entry.Outlook, entry.State(now)
-	told := &Forecast{State: string(state.Reason), PeakRatio: entry.Bounds.PeakRatio}
+	told := OutlookOf(entry.Outlook, entry.State(now), point)
+	told.PeakRatio = entry.Bounds.PeakRatio
 	if b := entry.Bounds; b.By != clamp.None {
 		told.Clamp = &Clamp{By: string(b.By), Limit: b.Limit, From: b.From}
 	}
+	return told
+}
+
+// OutlookOf tells of an outlook and the verdict on it.
+func OutlookOf(o *forecast.Outlook, state forecast.State, point adapter.Forecast) *Forecast {
+	told := &Forecast{State: string(state.Reason), From: o.From}
 	if !state.ReadyAt.IsZero() {
 		told.ReadyAt = &state.ReadyAt
 	}
@@ -92,6 +101,9 @@ func ForecastOf(entry *tracker.Entry, now time.Time, point adapter.Forecast) *Fo
 }
 
 func (f *Forecast) say(say func(format string, args ...any)) {
+	if f.From != "" {
+		say("    from   %s, which alone knows other leads", f.From)
+	}
 	if p := f.Path; p != nil {
 		say("    ahead  %.6g in %s, and between %.6g and %.6g in four cases of five, as of %s", p.Median, p.Lead, p.Low, p.High, p.Issued.Format(time.RFC3339))
 		say("    most   %.6g until then at quantile %g", p.Most, p.Quantile)

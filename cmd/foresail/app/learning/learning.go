@@ -47,9 +47,11 @@ func (t *Target) same(o *Target) bool {
 	return t.Backend == o.Backend && t.History == o.History && t.AbsentZero == o.AbsentZero && t.Disabled == o.Disabled && t.Forecast.Same(&o.Forecast)
 }
 
-// Options are what a learner needs from outside; all are required.
+// Options are what a learner needs from outside; all but Owns are required.
 type Options struct {
-	Tracker    *tracker.Tracker
+	Tracker *tracker.Tracker
+	// Owns tells which series of the metrics that the config lists are forecast here; nil where all are.
+	Owns       func(series.Key) bool
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -200,10 +202,28 @@ func OnDemand(metric string) bool { return strings.Contains(metric, "/") }
 
 // Observe passes on what the query of a metric was answered.
 func (l *Learner) Observe(metric string, at time.Time, points []series.Point) {
-	if s := l.find(metric); s != nil && s.source != "" {
+	switch s := l.find(metric); {
+	case s == nil:
+	case s.source != "":
 		points = keyed(points)
+	default:
+		points = l.owned(metric, points)
 	}
 	l.opts.Tracker.Observe(metric, at, points)
+}
+
+// owned returns the points whose series are forecast here.
+func (l *Learner) owned(metric string, points []series.Point) []series.Point {
+	if l.opts.Owns == nil {
+		return points
+	}
+	var owned []series.Point
+	for _, p := range points {
+		if l.opts.Owns(p.Key.WithMetric(metric)) {
+			owned = append(owned, p)
+		}
+	}
+	return owned
 }
 
 func newSubject(source string) *subject {

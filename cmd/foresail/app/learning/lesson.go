@@ -2,6 +2,7 @@ package learning
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -121,8 +122,11 @@ func (l *Learner) ask(le *lesson) error {
 		}
 	}
 	past := tracker.History(pacedPast{le.target.Past, l.turnsOf(le.target.Backend)})
-	if le.of.source != "" {
+	switch {
+	case le.of.source != "":
 		past = keyedPast{past}
+	case l.opts.Owns != nil:
+		past = ownPast{past, le.target.Metric, l.opts.Owns}
 	}
 	return l.opts.Tracker.Backfill(le.ctx, le.target.Metric, le.target.Query, past, time.Now())
 }
@@ -137,6 +141,19 @@ func (p keyedPast) QueryRange(ctx context.Context, promql string, from, to time.
 		runs[i].Key = Keyed(runs[i].Key)
 	}
 	return runs, err
+}
+
+// ownPast is the past of the series that are forecast here.
+type ownPast struct {
+	tracker.History
+	metric string
+	owns   func(series.Key) bool
+}
+
+// QueryRange implements tracker.History.
+func (p ownPast) QueryRange(ctx context.Context, promql string, from, to time.Time, step time.Duration) ([]series.Run, error) {
+	runs, err := p.History.QueryRange(ctx, promql, from, to, step)
+	return slices.DeleteFunc(runs, func(r series.Run) bool { return !p.owns(r.Key.WithMetric(p.metric)) }), err
 }
 
 // turns are a backend's, one after the other.

@@ -16,13 +16,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/forecast/shard"
 	"github.com/foresail/foresail/forecast/tracker"
 )
 
 // Forecasts are what is kept: a tracker.
 type Forecasts interface {
 	Save(w io.Writer) error
-	Load(r io.Reader, later func(metric string) bool) (tracker.Loaded, error)
+	Load(r io.Reader, l tracker.Loading) (tracker.Loaded, error)
 }
 
 // Options are what a keeper needs.
@@ -33,7 +35,10 @@ type Options struct {
 	Interval  time.Duration
 	Forecasts Forecasts
 	// Later tells whether a metric that is not forecast now may be so when it is read.
-	Later      func(metric string) bool
+	Later func(metric string) bool
+	// Split has each shard keep a file of its own, whose name ends in .1-of-3, and Owns tells which series are the shard's; nil where all are.
+	Split      shard.Split
+	Owns       func(series.Key) bool
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -42,11 +47,13 @@ type Options struct {
 type Keeper struct {
 	Options
 	*metrics
+	base string // Path without what says of which shard it is.
 }
 
 // New returns a keeper and registers its metrics, foresail_snapshot..., unless nothing is kept.
 func New(o Options) (*Keeper, error) {
-	k := &Keeper{Options: o, metrics: newMetrics()}
+	k := &Keeper{Options: o, metrics: newMetrics(), base: o.Path}
+	k.Path = pathOf(o.Path, o.Split)
 	if o.Path == "" {
 		return k, nil
 	}
@@ -59,25 +66,30 @@ func New(o Options) (*Keeper, error) {
 }
 
 // Load takes in what the program had learnt when it was last saved. Nothing depends on it: the past is read again where it
-// fails, and the log says once why.
+// fails, and the log says once why. Where the newest file is of another number of shards, series may have moved here: the past of all is
+// read again, while those that the file has go on.
 func (k *Keeper) Load() {
 	if k.Path == "" {
 		return
 	}
 	k.sweep()
 	began := time.Now()
-	f, err := os.Open(k.Path)
+	path, err := k.newest()
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
 	var n tracker.Loaded
 	if err == nil {
-		n, err = k.Forecasts.Load(f, k.Later)
+		n, err = k.Forecasts.Load(f, tracker.Loading{Later: k.Later, Owns: k.Owns, Resharded: path != k.Path})
 		_ = f.Close() // It was read only.
 	}
 	k.restored.Set(float64(n.Series))
 	log, what := k.Logger.Info, "resumed the forecasts from their snapshot"
-	attrs := []any{"path", k.Path, "series", n.Series, "onDemand", n.Later, "took", time.Since(began).Round(time.Millisecond)}
+	attrs := []any{"path", path, "series", n.Series, "moved", n.Moved, "onDemand", n.Later, "took", time.Since(began).Round(time.Millisecond)}
 	if n.Foreign > 0 {
 		log, what = k.Logger.Warn, "resumed the forecasts from their snapshot, but for series that are not forecast any more, or from another query or in another way"
 		attrs = append(attrs, "left", n.Foreign)

@@ -11,10 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/foresail/foresail/forecast/shard"
 	"github.com/foresail/foresail/forecast/snapshot"
 	"github.com/foresail/foresail/forecast/tracker"
 )
@@ -24,6 +26,7 @@ type text struct {
 	content string
 	fails   error
 	n       tracker.Loaded
+	how     tracker.Loading
 }
 
 func (f *text) Save(w io.Writer) error {
@@ -31,9 +34,9 @@ func (f *text) Save(w io.Writer) error {
 	return errors.Join(err, f.fails)
 }
 
-func (f *text) Load(r io.Reader, _ func(string) bool) (tracker.Loaded, error) {
+func (f *text) Load(r io.Reader, l tracker.Loading) (tracker.Loaded, error) {
 	data, err := io.ReadAll(r)
-	f.content = string(data)
+	f.content, f.how = string(data), l
 	return f.n, errors.Join(err, f.fails)
 }
 
@@ -120,4 +123,55 @@ func TestNothingIsKeptWithoutAPath(t *testing.T) {
 	if n, err := testutil.GatherAndCount(reg); n != 0 || err != nil {
 		t.Errorf("%d metrics, %v", n, err)
 	}
+}
+
+// A shard has a file of its own, and goes on from the newest that it, or what there was before the shards, has left; of another number of
+// shards it knows that series are missing. A neighbour's is none of it.
+func TestShards(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "forecasts.snapshot")
+	at := time.Date(2025, 1, 6, 0, 0, 0, 0, time.UTC)
+	write := func(name string, hour int) {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, at, at.Add(time.Duration(hour)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load := func(s shard.Split, want string, resharded bool) {
+		t.Helper()
+		f := &text{}
+		k, err := New(Options{Path: path, Split: s, Forecasts: f, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.Load()
+		if f.content != want || f.how.Resharded != resharded {
+			t.Errorf("shard %v: loaded %q, resharded %v, want %q, %v", s, f.content, f.how.Resharded, want, resharded)
+		}
+	}
+	one := shard.Split{Shard: 1, Total: 3}
+	load(one, "", false)
+	write("forecasts.snapshot.2-of-3", 9)
+	write("forecasts.snapshot.1-of-3x", 9)
+	write("forecasts.snapshot.01-of-3", 9)
+	load(one, "", false)
+	write("forecasts.snapshot", 1)
+	load(one, "forecasts.snapshot", true)
+	write("forecasts.snapshot.1-of-3", 2)
+	load(one, "forecasts.snapshot.1-of-3", false)
+	write("forecasts.snapshot.1-of-4", 3)
+	load(one, "forecasts.snapshot.1-of-4", true)
+	load(shard.Split{Shard: 1, Total: 4}, "forecasts.snapshot.1-of-4", false)
+	load(shard.Split{}, "forecasts.snapshot.2-of-3", true) // Back to one: the newest of all.
+	f := &text{content: "saved"}
+	k, err := New(Options{Path: path, Split: one, Forecasts: f, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Save()
+	load(one, "saved", false)
 }
