@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, logs logs) int {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(serveCommand(logs), demoCommand(stdout, logs), checkCommand(os.Stdin, stdout), compatCommand(stdout), explainCommand(stdout),
-		backtestCommand(stdout, logs), replayCommand(stdout, logs), hpaCommand(stdout, logs), lintCommand(os.Stdin, stdout), versionCommand(stdout))
+		backtestCommand(stdout, logs), replayCommand(stdout, logs), hpaCommand(stdout, logs), lintCommand(os.Stdin, stdout), takeoverCommand(stdout), rollbackCommand(stdout), versionCommand(stdout))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

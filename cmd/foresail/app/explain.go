@@ -181,7 +181,7 @@ func (a *App) walk(ctx context.Context, g *generation, w *walk, namespace string
 	}
 	switch {
 	case err != nil:
-		w.Value = "unknown, so the autoscaler holds its size: " + err.Error()
+		w.Value = inspect.Unknown + err.Error()
 	case w.API == "external":
 		w.Value = inspect.SumOf(total, len(told))
 	default:

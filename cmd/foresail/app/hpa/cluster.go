@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/prometheus/common/model"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
-)
 
-// apiTimeout bounds one request to a cluster.
-const apiTimeout = 15 * time.Second
+	"github.com/foresail/foresail/cmd/foresail/app/kubeconfig"
+)
 
 // start says how long pods take to start: as it is declared, or as the Deployment's own pods did.
 func (w *writer) start(ctx context.Context) error {
@@ -28,20 +25,13 @@ func (w *writer) start(ctx context.Context) error {
 	if declared {
 		return InputError{errors.New("--start-delay and --node-delay are measured with --kubeconfig or --context: keep one")}
 	}
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = w.Kubeconfig
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: w.Context})
-	config, err := loader.ClientConfig()
+	config, namespace, err := kubeconfig.Load(w.Kubeconfig, w.Context)
 	if err != nil {
-		return InputError{fmt.Errorf("cannot use the kubeconfig: %s", strings.ReplaceAll(err.Error(), "\n", " "))}
+		return InputError{err}
 	}
-	namespace := w.Namespace
-	if namespace == "" {
-		if namespace, _, err = loader.Namespace(); err != nil {
-			return InputError{fmt.Errorf("cannot use the kubeconfig: %w", err)}
-		}
+	if w.Namespace != "" {
+		namespace = w.Namespace
 	}
-	config.UserAgent, config.Timeout = "foresail", apiTimeout
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return InputError{fmt.Errorf("cannot use the kubeconfig: %w", err)}

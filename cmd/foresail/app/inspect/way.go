@@ -29,9 +29,12 @@ type Way struct {
 	More   int     `json:"more,omitempty"`
 	// Shaped are the schedules, boosts and limits that made another value of it, as each says.
 	Shaped []string `json:"shaped,omitempty"`
-	// Value says what the autoscaler makes of the values, or why there is none.
+	// Value says what the autoscaler makes of the values, or why there is none: then it begins with Unknown.
 	Value string `json:"value,omitempty"`
 }
+
+// Unknown begins the Value of a way that ends without one.
+const Unknown = "unknown, so the autoscaler holds its size: "
 
 // Kept is the state of a query that a server keeps fresh.
 type Kept struct {
