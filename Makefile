@@ -79,6 +79,18 @@ test-kafka: ## The Kafka collector against a real Apache Kafka broker on loopbac
 	@./test/kafka/jars.sh .cache/kafka || { status=$$?; [ $$status = 3 ] && exit 0; exit $$status; }; \
 	go test -count=1 -timeout 10m -v ./test/kafka -kafka $(CURDIR)/.cache/kafka $(KAFKA_ARGS)
 
+.PHONY: docs
+docs: ## Write docs/CONFIG.md and the dashboards anew, from the code.
+	go run ./docs/generate
+
+PROMTOOL := $(CURDIR)/.cache/promtool
+
+.PHONY: test-monitoring
+test-monitoring: ## The alerts and recording rules, by promtool's unit tests.
+	cd test/monitoring && go build -tags remove_all_sd -o $(PROMTOOL) github.com/prometheus/prometheus/cmd/promtool
+	$(PROMTOOL) check rules --lint=all --lint-fatal manifests/prometheus/foresail.rules.yaml
+	$(PROMTOOL) test rules manifests/prometheus/foresail.test.yaml
+
 .PHONY: test-grpc
 test-grpc: ## The gRPC collector against real grpc-go servers with each library that counts calls, channelz and ORCA; a module of its own.
 	cd test/grpc && go vet ./... && go test -count=1 ./...

@@ -28,17 +28,22 @@ type Config struct {
 
 // BasicAuth is a user and the file that holds the password.
 type BasicAuth struct {
+	// Username is sent with what PasswordFile holds.
 	Username     string `yaml:"username,omitempty"`
 	PasswordFile string `yaml:"passwordFile,omitempty"`
 }
 
 // TLS says whom to trust and what to show. Without a CAFile the system's roots count.
 type TLS struct {
-	CAFile             string `yaml:"caFile,omitempty"`
-	CertFile           string `yaml:"certFile,omitempty"`
-	KeyFile            string `yaml:"keyFile,omitempty"`
-	ServerName         string `yaml:"serverName,omitempty"`
-	InsecureSkipVerify bool   `yaml:"insecureSkipVerify,omitempty"`
+	// CAFile holds the authorities whose certificates are trusted.
+	CAFile string `yaml:"caFile,omitempty"`
+	// CertFile and KeyFile are the client's own certificate and its key.
+	CertFile string `yaml:"certFile,omitempty"`
+	KeyFile  string `yaml:"keyFile,omitempty"`
+	// ServerName is what must be in the server's certificate. Default: the host of the URL.
+	ServerName string `yaml:"serverName,omitempty"`
+	// InsecureSkipVerify takes any certificate: anyone in between can then read what is sent.
+	InsecureSkipVerify bool `yaml:"insecureSkipVerify,omitempty"`
 }
 
 // Default fills in what is not set.

@@ -11,6 +11,7 @@ import (
 
 // Pool is a budget that the demands of several metrics share: GPUs, licences, connections.
 type Pool struct {
+	// Name is what metrics and foresail explain tell of the pool by.
 	Name string `yaml:"name"`
 	// Budget is how much of it there is.
 	Budget  rules.Quota `yaml:"budget"`

@@ -45,7 +45,8 @@ type Rule struct {
 	// What follows is Foresail's own, and means what it means in the short form (rules.Metric).
 
 	// Backend names who is asked. Default: the first backend of the file.
-	Backend       string        `yaml:"backend"`
+	Backend string `yaml:"backend"`
+	// Interval is the time between two evaluations, and MaxAge how long the last good value is served while newer ones fail to come.
 	Interval      time.Duration `yaml:"interval"`
 	MaxAge        time.Duration `yaml:"maxAge"`
 	rules.Tenancy `yaml:",inline"`
@@ -58,6 +59,7 @@ type Rule struct {
 
 // Filter is a regular expression (RE2, not anchored) that a series' name must match, or must not; one of both is set.
 type Filter struct {
+	// Is must match, IsNot must not.
 	Is    string `yaml:"is"`
 	IsNot string `yaml:"isNot"`
 }
@@ -75,6 +77,7 @@ type Resources struct {
 
 // Override is the resource that a label names, in the singular or plural; the group may be left out or shortened.
 type Override struct {
+	// Group is the API group and Resource the resource in it.
 	Group    string `yaml:"group"`
 	Resource string `yaml:"resource"`
 }
@@ -95,6 +98,8 @@ type ResourceRules struct {
 	Window time.Duration `yaml:"window"`
 
 	// What follows is Foresail's own, as for rules.
+
+	// Backend names who is asked, Interval is the time between two evaluations, and MaxAge how long the last good value is served.
 	Backend  string        `yaml:"backend"`
 	Interval time.Duration `yaml:"interval"`
 	MaxAge   time.Duration `yaml:"maxAge"`
@@ -102,6 +107,7 @@ type ResourceRules struct {
 
 // ResourceRule queries one resource, in cores or bytes. The queries are templates as MetricsQuery is, without .Series.
 type ResourceRule struct {
+	// ContainerQuery is that of containers and NodeQuery that of nodes.
 	ContainerQuery string    `yaml:"containerQuery"`
 	NodeQuery      string    `yaml:"nodeQuery"`
 	Resources      Resources `yaml:"resources"`

@@ -31,6 +31,7 @@ type Target struct {
 
 // Schedule is a demand at known times, as a config file writes it.
 type Schedule struct {
+	// Name is what metrics tell of it by.
 	Name   string `yaml:"name"`
 	Target `yaml:",inline"`
 	// Cron starts it, with five fields or, with seconds, six; see schedule.Cron. Timezone is the IANA name of its clocks. Default UTC.
@@ -52,6 +53,7 @@ type Schedule struct {
 
 // Boost multiplies demands for some time once a condition is true, as a config file writes it.
 type Boost struct {
+	// Name is what metrics tell of it by.
 	Name   string `yaml:"name"`
 	Target `yaml:",inline"`
 	// Query is the condition: true while it returns a series, as in an alerting rule. Backend names who is asked, each Interval;

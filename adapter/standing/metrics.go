@@ -39,6 +39,9 @@ func newMetrics(e *evaluator) *metrics {
 			evaluator: e,
 			age: prometheus.NewDesc("foresail_rule_age_seconds",
 				"Age of a rule's last good evaluation, the oldest where it has several queries; absent before the first.", rule, nil),
+			value: prometheus.NewDesc("foresail_rule_value",
+				"Sum over the series of a rule's last good evaluation, in units of the metric; absent without series, while one of them "+
+					"has no usable value, and where the rule has several queries.", rule, nil),
 			series: prometheus.NewDesc("foresail_rule_series",
 				"Series in a rule's last good evaluation.", rule, nil),
 			dropped: prometheus.NewDesc("foresail_rule_dropped_series",
@@ -75,12 +78,13 @@ func (m *metrics) evaluated(rule, outcome string, took time.Duration, failures .
 // state reads the results when it is scraped, so that ages are true also while nothing is evaluated.
 type state struct {
 	*evaluator
-	age, series, dropped *prometheus.Desc
+	age, value, series, dropped *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
 	ch <- s.age
+	ch <- s.value
 	ch <- s.series
 	ch <- s.dropped
 }
@@ -88,8 +92,9 @@ func (s *state) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (s *state) Collect(ch chan<- prometheus.Metric) {
 	type sum struct {
-		age             time.Duration
-		series, dropped int
+		age                      time.Duration
+		value                    float64
+		queries, series, dropped int
 	}
 	sums := make(map[string]sum)
 	for name, result := range s.told {
@@ -98,12 +103,19 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 		}
 		of := sums[name]
 		of.age = max(of.age, time.Since(result.At))
+		of.queries++
+		for _, p := range result.Points {
+			of.value += p.Value
+		}
 		of.series += len(result.Points)
 		of.dropped += len(result.Dropped)
 		sums[name] = of
 	}
 	for name, of := range sums {
 		ch <- prometheus.MustNewConstMetric(s.age, prometheus.GaugeValue, of.age.Seconds(), name)
+		if of.queries == 1 && of.series > 0 && of.dropped == 0 {
+			ch <- prometheus.MustNewConstMetric(s.value, prometheus.GaugeValue, of.value, name)
+		}
 		ch <- prometheus.MustNewConstMetric(s.series, prometheus.GaugeValue, float64(of.series), name)
 		ch <- prometheus.MustNewConstMetric(s.dropped, prometheus.GaugeValue, float64(of.dropped), name)
 	}

@@ -82,6 +82,7 @@ type Pool struct {
 
 // Workload is what controls pods.
 type Workload struct {
+	// Namespace and Name say which one it is.
 	Namespace string `yaml:"namespace"`
 	// Kind is Deployment by default.
 	Kind string `yaml:"kind"`

@@ -29,8 +29,9 @@ type Config struct {
 
 // Metric is one metric of CloudWatch: a value for each series that its query gives.
 type Metric struct {
+	// Name is that of the metric in CloudWatch.
 	Name string `yaml:"name"`
-	// Query is PromQL for the backend, by default the first one of the file.
+	// Query is PromQL for the Backend, by default the first one of the file.
 	Query   string `yaml:"query"`
 	Backend string `yaml:"backend"`
 	// Unit is one of CloudWatch's, such as Count or Count/Second. Default None.

@@ -117,6 +117,8 @@ var importRules = map[string][]string{
 	"cmd/foresail":              {"cmd/foresail", "adapter/apiserver"},
 	"bench":                     {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/authority":            {},
+	"docs/generate":             {"cmd/foresail/app/config", "manifests/grafana"},
+	"manifests/grafana":         {},
 	"test/kafka":                {"collectors"},
 	"test/manifests":            {},
 	"test/recipes":              {"adapter", "forecast"},

@@ -42,7 +42,8 @@ type SASL struct {
 	// TokenFile holds a token for OAUTHBEARER that something else keeps fresh.
 	TokenFile string `yaml:"tokenFile"`
 	// TokenURL is where a token for OAUTHBEARER comes from instead (RFC 6749, 4.4: client credentials).
-	TokenURL         string   `yaml:"tokenURL"`
+	TokenURL string `yaml:"tokenURL"`
+	// ClientID, what ClientSecretFile holds, and Scopes are what is asked for there.
 	ClientID         string   `yaml:"clientID"`
 	ClientSecretFile string   `yaml:"clientSecretFile"`
 	Scopes           []string `yaml:"scopes"`

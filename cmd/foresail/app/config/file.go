@@ -71,6 +71,7 @@ type Source struct{ Name, Text string }
 
 // Backend is one server that answers PromQL over HTTP.
 type Backend struct {
+	// Name is what metrics choose the backend by.
 	Name       string         `yaml:"name"`
 	Prometheus backend.Config `yaml:"prometheus"`
 	// Transport is for backends that no file can describe; see backend.Options.

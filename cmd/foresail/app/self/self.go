@@ -1,8 +1,10 @@
-// Package self is Foresail as a source of samples: what it says of its forecasts.
+// Package self collects what Foresail says of itself for the embedded store, so that a Grafana on that store has what one
+// on a Prometheus that scrapes /metrics has.
 package self
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,34 +14,40 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// Interval is how often the forecasts go into the embedded store: several times in a grid step of minutes.
+// Interval is how often that goes into the store: several times in a grid step of minutes.
 const Interval = 15 * time.Second
 
-// Source collects what Foresail says of its forecasts, so that a Grafana on the embedded store can lay them over what
-// came. With another backend, that backend scrapes /metrics.
+// kept are the beginnings of the names that go there. What collectors store is there already, and what the store says of itself
+// is for who looks after it.
+var kept = []string{
+	"foresail_api_", "foresail_backend_", "foresail_boost_", "foresail_catalog_", "foresail_certificate_", "foresail_cloudwatch_", "foresail_collector_", "foresail_config_",
+	"foresail_demand_", "foresail_forecast", "foresail_limit", "foresail_pool_", "foresail_reads_", "foresail_rule_", "foresail_schedule_",
+	"foresail_served_", "foresail_snapshot_",
+}
+
+// Source is a source of collectors. Its gatherer stays the program's.
 type Source struct{ Gatherer prometheus.Gatherer }
 
-// Collect returns the series foresail_forecast...
+// Collect returns gauges and counters as they are on /metrics, and of histograms and summaries their sum and count.
 func (s Source) Collect(context.Context) ([]series.Point, error) {
 	families, err := s.Gatherer.Gather()
 	now := time.Now()
 	var points []series.Point
 	for _, f := range families {
-		if !strings.HasPrefix(f.GetName(), "foresail_forecast") {
+		name := f.GetName()
+		if !slices.ContainsFunc(kept, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			value, ok := plainValue(m)
-			if !ok {
-				continue
-			}
 			labels := make([]series.Label, 0, len(m.GetLabel()))
 			for _, l := range m.GetLabel() {
 				labels = append(labels, series.Label{Name: l.GetName(), Value: l.GetValue()})
 			}
-			points = append(points, series.Point{
-				Key: series.NewKey(f.GetName(), labels...), Sample: series.Sample{Time: now, Value: value},
-			})
+			for suffix, value := range values(m) {
+				points = append(points, series.Point{
+					Key: series.NewKey(name+suffix, labels...), Sample: series.Sample{Time: now, Value: value},
+				})
+			}
 		}
 	}
 	return points, err
@@ -48,14 +56,22 @@ func (s Source) Collect(context.Context) ([]series.Point, error) {
 // Close does nothing: the registry belongs to the program.
 func (s Source) Close() error { return nil }
 
-func plainValue(m *dto.Metric) (float64, bool) {
+// values returns the values of a metric by what stands behind its name.
+func values(m *dto.Metric) map[string]float64 {
+	parts := func(sum float64, count uint64) map[string]float64 {
+		return map[string]float64{"_sum": sum, "_count": float64(count)}
+	}
 	switch {
 	case m.Gauge != nil:
-		return m.Gauge.GetValue(), true
+		return map[string]float64{"": m.Gauge.GetValue()}
 	case m.Counter != nil:
-		return m.Counter.GetValue(), true
+		return map[string]float64{"": m.Counter.GetValue()}
 	case m.Untyped != nil: // Quantiles, see tracker.
-		return m.Untyped.GetValue(), true
+		return map[string]float64{"": m.Untyped.GetValue()}
+	case m.Histogram != nil:
+		return parts(m.Histogram.GetSampleSum(), m.Histogram.GetSampleCount())
+	case m.Summary != nil:
+		return parts(m.Summary.GetSampleSum(), m.Summary.GetSampleCount())
 	}
-	return 0, false
+	return nil
 }
