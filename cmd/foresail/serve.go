@@ -20,6 +20,7 @@ import (
 	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/cmd/foresail/app"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/memory"
 	"github.com/foresail/foresail/cmd/foresail/app/shards"
 )
 
@@ -188,8 +189,8 @@ func serveCommand(logs logs) *cobra.Command {
 			defer watching.Wait()
 			defer stop()
 			watching.Go(func() { watch(ctx, watchInterval, read, hangups, flags.contents, func() { _ = a.Reload(flags.load) }) })
-			watching.Go(func() { boundMemory(ctx, logger) })
-			floor := make([]byte, heapFloor)
+			watching.Go(func() { memory.Bound(ctx, logger) })
+			floor := make([]byte, memory.Floor)
 			defer runtime.KeepAlive(floor)
 			return a.Run(ctx)
 		},

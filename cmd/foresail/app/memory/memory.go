@@ -1,4 +1,5 @@
-package main
+// Package memory has the garbage collector fit a heap that is mostly what forecasts have learnt.
+package memory
 
 import (
 	"context"
@@ -14,21 +15,21 @@ import (
 )
 
 const (
-	// heapFloor is memory that is never touched, so that the system never provides it, and that the garbage collector counts: in a
+	// Floor is memory that is never touched, so that the system never provides it, and that the garbage collector counts: in a
 	// small heap it would otherwise run for every few megabytes of answers, a tenth of what a read costs.
-	heapFloor = 64 << 20
+	Floor = 64 << 20
 	// mostGarbage bounds what the collector lets gather before it runs. Most of a large heap is what forecasts have learnt, numbers that
 	// cost a collection nothing, and usually there may be as much garbage as there is heap.
 	mostGarbage = 128 << 20
 	leastGC     = 5 // Percent.
-	// watchMemory is how often that is looked at.
-	watchMemory = 5 * time.Second
+	// watch is how often that is looked at.
+	watch = 5 * time.Second
 	// limitShare is the part of a container's memory that Go is told to keep to; the rest is for what it does not count.
 	limitShare = .9
 )
 
-// boundMemory keeps garbage small beside what forecasts need, until ctx is done. What GOGC and GOMEMLIMIT say takes precedence.
-func boundMemory(ctx context.Context, logger *slog.Logger) {
+// Bound keeps garbage small beside what forecasts need, until ctx is done. What GOGC and GOMEMLIMIT say takes precedence.
+func Bound(ctx context.Context, logger *slog.Logger) {
 	if limit, ok := containerLimit("/sys/fs/cgroup"); ok && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(limitShare * float64(limit)))
 		logger.Debug("keeping to the container's memory", "limit", limit)
@@ -36,7 +37,7 @@ func boundMemory(ctx context.Context, logger *slog.Logger) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	ticker := time.NewTicker(watchMemory)
+	ticker := time.NewTicker(watch)
 	defer ticker.Stop()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	for {
