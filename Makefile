@@ -140,7 +140,7 @@ bench-forecast-peers: build $(PEERS_ENV)/installed ## LightGBM, MSTL and AutoETS
 	nice $(PEERS_ENV)/bin/python bench/peers/main.py --peers $(PEERS) $(TRACES)
 
 .PHONY: test-shards
-test-shards: build ## Three shards with VictoriaMetrics between them (Debian's package), one killed, then four: 600 series, 10 min.
+test-shards: build ## Three shards with VictoriaMetrics between them (Debian's package), one killed, then four: 600 series, 10 min. Not in CI.
 	go run ./bench/shards -smoke
 
 .PHONY: bench-shards
