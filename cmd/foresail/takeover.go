@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,13 +21,7 @@ foresail rollback, and is restored at once where the API server then cannot use 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return switching(cmd.Context(), takeover.Take, stdout, o) },
 	}
-	addTakeoverFlags(cmd, &o, "custom", "external")
-	fs := cmd.Flags()
-	fs.IntVar(&o.Port, "service-port", 443, "the Service's port")
-	fs.StringVar(&o.CAFile, "ca-file", "", "the authorities that Foresail is verified by")
-	fs.StringVar(&o.Secret, "tls-secret", "", "the Secret that has them, as of foresail serve; foresail-tls in the Service's namespace unless given")
-	fs.BoolVar(&o.Unverified, "insecure-service", false, "have the API server not verify Foresail's certificate")
-	fs.StringVar(&o.URL, "url", "", "Foresail's web port, to ask what it serves; unless given, one of the Service's pods is asked through the API server")
+	o.AddTakeFlags(cmd.Flags())
 	return cmd
 }
 
@@ -42,19 +35,8 @@ func rollbackCommand(stdout io.Writer) *cobra.Command {
 			return switching(cmd.Context(), takeover.Rollback, stdout, o)
 		},
 	}
-	addTakeoverFlags(cmd, &o, "custom", "external", "metrics")
+	o.AddFlags(cmd.Flags(), "custom", "external", "metrics")
 	return cmd
-}
-
-func addTakeoverFlags(cmd *cobra.Command, o *takeover.Options, apis ...string) {
-	fs := cmd.Flags()
-	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "the kubeconfig file; that of kubectl unless given")
-	fs.StringVar(&o.Context, "context", "", "the kubeconfig's context; the current one unless given")
-	fs.StringSliceVar(&o.APIs, "apis", apis, "which of custom, external and metrics (metrics.k8s.io, of CPU and memory)")
-	fs.StringVar(&o.Service, "service", "foresail/foresail", "Foresail's Service, NAMESPACE/NAME")
-	fs.DurationVar(&o.Timeout, "timeout", time.Minute, "how long the API server may take to find Foresail's APIs available")
-	fs.BoolVar(&o.Force, "force", false, "switch even where the checks speak against it")
-	fs.BoolVar(&o.Yes, "yes", false, "do it, not only show it")
 }
 
 // switching runs a takeover or a rollback, and tells mistakes of the caller apart.

@@ -85,4 +85,4 @@ func Ask(ctx context.Context, client *http.Client, base *url.URL, metric, namesp
 type unserved string
 
 func (u unserved) Error() string        { return string(u) }
-func (u unserved) Is(target error) bool { return target == ErrUnserved } //nolint:errorlint // a sentinel
+func (u unserved) Is(target error) bool { return target == ErrUnserved }
