@@ -57,6 +57,19 @@ type attacked struct {
 	page  string
 }
 
+// startAttacked has a value of queue_depth in the namespace shop, and somebody who may read it there.
+func startAttacked(t *testing.T) *attacked {
+	t.Helper()
+	s := &attacked{plane: startPlane(t, time.Second), main: startSource(t), evil: startEvil(t)}
+	s.main.gauge("queue_depth", 7, "namespace", "shop", "queue", "orders")
+	web := freePort(t)
+	s.page = fmt.Sprintf("http://127.0.0.1:%d/metrics", web)
+	s.serving = startForesail(t, s.plane, fmt.Sprintf(attackedConfig, s.main.url, s.evil.url, web), flags{serve: []string{"--metrics-relist-interval", "5s"}})
+	s.mustKubectl(t, readerManifest, "apply", "-f", "-")
+	s.token = s.plane.token(t, "shop", "reader")
+	return s
+}
+
 // TestUnderAttack holds Foresail to what docs/RELIABILITY.md says of clients and backends that mean harm. All the while somebody
 // else reads a metric twice a second, and must always be answered.
 func TestUnderAttack(t *testing.T) {
@@ -64,15 +77,9 @@ func TestUnderAttack(t *testing.T) {
 		t.Skip("needs a control plane: run make e2e")
 	}
 	t.Parallel()
-	s := &attacked{plane: startPlane(t, time.Second), main: startSource(t), evil: startEvil(t)}
-	s.main.gauge("queue_depth", 7, "namespace", "shop", "queue", "orders")
+	s := startAttacked(t)
 	s.main.gauge("queue_depth", 1000, "namespace", "secret", "queue", "orders")
 	s.main.gauge("http_requests", 5, "namespace", "shop", "pod", "web-0")
-	web := freePort(t)
-	s.page = fmt.Sprintf("http://127.0.0.1:%d/metrics", web)
-	s.serving = startForesail(t, s.plane, fmt.Sprintf(attackedConfig, s.main.url, s.evil.url, web), flags{serve: []string{"--metrics-relist-interval", "5s"}})
-	s.mustKubectl(t, readerManifest, "apply", "-f", "-")
-	s.token = s.plane.token(t, "shop", "reader")
 	s.all = s.plane.token(t, "shop", "all")
 	s.bystander(t)
 	for name, test := range map[string]func(*testing.T, *attacked){

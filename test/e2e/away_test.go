@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,13 +23,7 @@ func TestAPIServerAway(t *testing.T) {
 		t.Skip("needs a control plane: run make e2e")
 	}
 	t.Parallel()
-	s := &attacked{plane: startPlane(t, time.Second), main: startSource(t), evil: startEvil(t)}
-	s.main.gauge("queue_depth", 7, "namespace", "shop", "queue", "orders")
-	web := freePort(t)
-	s.page = fmt.Sprintf("http://127.0.0.1:%d/metrics", web)
-	s.serving = startForesail(t, s.plane, fmt.Sprintf(attackedConfig, s.main.url, s.evil.url, web), flags{})
-	s.mustKubectl(t, readerManifest, "apply", "-f", "-")
-	s.token = s.plane.token(t, "shop", "reader")
+	s := startAttacked(t)
 	read := func(ctx context.Context) error {
 		return answers(ctx, s.config.Host+externalOfShop+"good", s.token, http.StatusOK) // through the API server
 	}
