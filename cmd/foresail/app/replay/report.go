@@ -165,8 +165,11 @@ func (r *report) verdict() []string {
 	case !known:
 		lines = append(lines, fmt.Sprintf("Recommended: %s. No reactive setting and no fixed size keeps short<=%gm/day.", r.chosen.Setting, o.SLO))
 	default:
-		lines = append(lines, fmt.Sprintf("Recommended: %s. On the part held back it has %.1f %% fewer pods (%.1f to %.1f) than %s, the cheapest without a forecast that keeps short<=%gm/day.",
-			r.chosen.Setting, percent, least, most, r.baseline().Setting, o.SLO))
+		lines = append(lines, fmt.Sprintf("Recommended: %s. On the part held back it has %s, the cheapest without a forecast that keeps short<=%gm/day.",
+			r.chosen.Setting, saved(percent, least, most, r.baseline().Setting.String()), o.SLO))
+		if least <= 0 {
+			lines = append(lines, "That saving, chosen on the first part, is not certain on the part held back: there "+r.baseline().Setting.String()+" is as good.")
+		}
 	}
 	verb := "kept"
 	if !r.kept() {
@@ -174,6 +177,14 @@ func (r *report) verdict() []string {
 	}
 	return append(lines, fmt.Sprintf("The SLO is %s on the part held back: %.1f short minutes a day (%.1f to %.1f), %.3f %% of the load unmet, %.1f pods, worst episode %d minutes.", verb,
 		held.ShortPerDay(), low, high, held.UnmetPercent, held.MeanPods, held.WorstEpisode))
+}
+
+// saved says how many pods fewer a setting has than another, in percent with its interval; or how many more.
+func saved(percent, least, most float64, other string) string {
+	if percent < 0 {
+		return fmt.Sprintf("%.1f %% more pods (%.1f to %.1f) than %s", -percent, -most, -least, other)
+	}
+	return fmt.Sprintf("%.1f %% fewer pods (%.1f to %.1f) than %s", percent, least, most, other)
 }
 
 // compared are the trials to show beside one another: today's, the policies, the cheapest of each kind that keep the SLO, and the frontier.
