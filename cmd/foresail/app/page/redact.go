@@ -7,16 +7,20 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const hidden = "<hidden>"
+const (
+	hidden = "<hidden>"
+	// secret is in the name of what is not for everybody.
+	secret = `(?:password|passwd|secret|token|credential|authorization|api-?_?key|access-?_?key|private-?_?key|cookie)`
+)
 
 var (
 	// secretKey is what a key is called whose value is not for everybody, unless it names a file or an address.
-	secretKey = regexp.MustCompile(`(?i)(password|passwd|secret|token|credential|authorization|api-?_?key|access-?_?key|private-?_?key|cookie)`)
+	secretKey = regexp.MustCompile(`(?i)` + secret)
 	plainKey  = regexp.MustCompile(`(?i)(file|path|url|name|username)s?$`)
 	// userinfo is the part of an address that has a password.
 	userinfo = regexp.MustCompile(`(://)[^/\s@]*@`)
 	// commented is a secret in a comment.
-	commented = regexp.MustCompile(`(?i)([\w-]*(?:password|passwd|secret|token|credential|authorization|api-?_?key|access-?_?key|private-?_?key|cookie)[\w-]*["']?\s*[:=]\s*)(.+)`)
+	commented = regexp.MustCompile(`(?i)([\w-]*` + secret + `[\w-]*["']?\s*[:=]\s*)(.+)`)
 	// bearer is a token wherever it stands.
 	bearer = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}`)
 )
