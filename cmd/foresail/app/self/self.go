@@ -43,11 +43,12 @@ func (s Source) Collect(context.Context) ([]series.Point, error) {
 			for _, l := range m.GetLabel() {
 				labels = append(labels, series.Label{Name: l.GetName(), Value: l.GetValue()})
 			}
-			for suffix, value := range values(m) {
+			add := func(suffix string, value float64) {
 				points = append(points, series.Point{
 					Key: series.NewKey(name+suffix, labels...), Sample: series.Sample{Time: now, Value: value},
 				})
 			}
+			tell(m, add)
 		}
 	}
 	return points, err
@@ -56,22 +57,22 @@ func (s Source) Collect(context.Context) ([]series.Point, error) {
 // Close does nothing: the registry belongs to the program.
 func (s Source) Close() error { return nil }
 
-// values returns the values of a metric by what stands behind its name.
-func values(m *dto.Metric) map[string]float64 {
-	parts := func(sum float64, count uint64) map[string]float64 {
-		return map[string]float64{"_sum": sum, "_count": float64(count)}
+// tell adds the values of a metric, each with what stands behind its name.
+func tell(m *dto.Metric, add func(suffix string, value float64)) {
+	parts := func(sum float64, count uint64) {
+		add("_sum", sum)
+		add("_count", float64(count))
 	}
 	switch {
 	case m.Gauge != nil:
-		return map[string]float64{"": m.Gauge.GetValue()}
+		add("", m.Gauge.GetValue())
 	case m.Counter != nil:
-		return map[string]float64{"": m.Counter.GetValue()}
+		add("", m.Counter.GetValue())
 	case m.Untyped != nil: // Quantiles, see tracker.
-		return map[string]float64{"": m.Untyped.GetValue()}
+		add("", m.Untyped.GetValue())
 	case m.Histogram != nil:
-		return parts(m.Histogram.GetSampleSum(), m.Histogram.GetSampleCount())
+		parts(m.Histogram.GetSampleSum(), m.Histogram.GetSampleCount())
 	case m.Summary != nil:
-		return parts(m.Summary.GetSampleSum(), m.Summary.GetSampleCount())
+		parts(m.Summary.GetSampleSum(), m.Summary.GetSampleCount())
 	}
-	return nil
 }
