@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -63,15 +64,7 @@ func (m *peer) level(all []level, p series.Point) []level {
 // outlook returns what the draft comes to, with a lead as its only step; nil where it is not complete. Of several reasons, which are there for
 // some time after one has taken the other's place, one for which the outlook is not served counts.
 func (d *draft) outlook(lead time.Duration, of origin) *outlook {
-	byTau := func(a, b level) int {
-		switch {
-		case a.tau < b.tau:
-			return -1
-		case a.tau > b.tau:
-			return 1
-		}
-		return 0
-	}
+	byTau := func(a, b level) int { return cmp.Compare(a.tau, b.tau) }
 	slices.SortFunc(d.points, byTau)
 	slices.SortFunc(d.window, byTau)
 	if d.issued.IsZero() || len(d.reasons) == 0 || len(d.window) == 0 || len(d.points) != len(d.window) {
