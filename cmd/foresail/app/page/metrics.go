@@ -93,20 +93,28 @@ func (p *page) metrics(r request) (any, error) {
 	for i := range told.Metrics {
 		m := &told.Metrics[i]
 		m.fill(table, r.now)
-		m.Readers = reads[strings.ToLower(m.Name)+" "+m.Resource]
-		if m.Forecast != nil {
-			m.Readers += reads[strings.ToLower(m.Forecast.Name)+" "+m.Resource]
-		}
+		m.read(reads)
 	}
 	return told, nil
 }
 
-// reads counts the readers by metric and resource.
+// read adds who reads it.
+func (m *row) read(reads map[string]int) {
+	m.Readers = reads[id(m.Name, m.Resource)]
+	if m.Forecast != nil {
+		m.Readers += reads[id(m.Forecast.Name, m.Resource)]
+	}
+}
+
+// id is what names of metrics have in common that are the same to the API.
+func id(metric, resource string) string { return strings.ToLower(metric) + " " + resource }
+
+// reads counts the readers by id.
 func (p *page) reads(now time.Time) map[string]int {
 	reads := map[string]int{}
 	list, _ := p.Readers.List(now)
 	for _, r := range list {
-		reads[strings.ToLower(r.Metric)+" "+r.Resource]++
+		reads[id(r.Metric, r.Resource)]++
 	}
 	return reads
 }
@@ -115,14 +123,13 @@ func (p *page) reads(now time.Time) map[string]int {
 // are read, and those that the rules of prometheus-adapter's dialect were found to serve.
 func (p *page) rows(s State) []row {
 	var all []row
-	listed := map[string]bool{} // by name in lower case and resource
+	listed := map[string]bool{} // by id
 	list := func(m row) {
-		id := strings.ToLower(m.Name) + " " + m.Resource
 		if m.Forecast != nil {
-			listed[strings.ToLower(m.Forecast.Name)+" "+m.Resource] = true
+			listed[id(m.Forecast.Name, m.Resource)] = true
 		}
-		if !listed[id] {
-			listed[id] = true
+		if name := id(m.Name, m.Resource); !listed[name] {
+			listed[name] = true
 			all = append(all, m)
 		}
 	}
@@ -155,7 +162,7 @@ func (p *page) rows(s State) []row {
 			return false
 		}
 		base, found := strings.CutSuffix(m.Name, rules.ForecastSuffix)
-		return m.Name == adapter.Placeholder || found && listed[strings.ToLower(base)+" "+m.Resource]
+		return m.Name == adapter.Placeholder || found && listed[id(base, m.Resource)]
 	})
 	slices.SortFunc(all, func(a, b row) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Resource, b.Resource)) })
 	return all

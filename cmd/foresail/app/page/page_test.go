@@ -220,7 +220,8 @@ func TestManyMetrics(t *testing.T) {
 }
 
 func TestSeriesAndHistory(t *testing.T) {
-	server, _ := serve(t, two, answers{"load": points(map[string]float64{hostile: 100, "b": 20})})
+	server, book := serve(t, two, answers{"load": points(map[string]float64{hostile: 100, "b": 20})})
+	book.Note(readers.Read{Namespace: "shop", Metric: "load_forecast", User: "hpa"}, now, nil)
 	var told seriesAnswer
 	_, raw, header := get(t, server, "/api/v1alpha/page/series?metric=load", &told)
 	if strings.Contains(raw, "<img") || header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Content-Type") != "application/json" {
@@ -228,6 +229,9 @@ func TestSeriesAndHistory(t *testing.T) {
 	}
 	if told.Total != 2 || told.Series[0].Series != load.WithMetric("").String() || *told.Series[0].Value != 100 || told.Series[1].Forecast != nil {
 		t.Fatalf("%s", raw)
+	}
+	if told.Metric.Readers != 1 {
+		t.Errorf("%d readers, want that of the forecast", told.Metric.Readers)
 	}
 	if f := told.Series[0].Forecast; f == nil || f.State != "trusted" || f.Metric != "load_forecast" || f.Path == nil {
 		t.Errorf("forecast %+v", f)

@@ -49,7 +49,7 @@ func (p *page) series(r request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Readers = p.reads(r.now)[strings.ToLower(m.Name)+" "+m.Resource]
+	m.read(p.reads(r.now))
 	all := p.seriesOf(&m, r.now)
 	told := seriesAnswer{Metric: m, Total: len(all), Offset: r.offset}
 	all = slices.DeleteFunc(all, func(s oneSeries) bool { return !r.matches(s.Series) })

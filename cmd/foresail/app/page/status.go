@@ -21,7 +21,7 @@ type readersAnswer struct {
 	Unkept uint64 `json:"unkept"`
 }
 
-// readers tells who has read, of one metric and its forecast if one is named.
+// readers tells who has read, of those that match.
 func (p *page) readers(r request) (any, error) {
 	all, unkept := p.Readers.List(r.now)
 	told := readersAnswer{Total: len(all), Offset: r.offset, Unkept: unkept}
