@@ -140,18 +140,12 @@ func (r request) matches(texts ...string) bool {
 // answer answers with what tell returns, as JSON.
 func (p *page) answer(tell func(request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case p.turn <- struct{}{}:
-			defer func() { <-p.turn }()
-		case <-r.Context().Done():
-			return
-		}
 		offset, err := strconv.Atoi(r.FormValue("offset"))
 		if r.FormValue("offset") != "" && (err != nil || offset < 0) {
 			http.Error(w, "offset is not a whole number from 0 on", http.StatusBadRequest)
 			return
 		}
-		told, err := tell(request{Request: r, State: p.State(), now: p.Now(), offset: offset})
+		told, err := p.inTurn(tell, request{Request: r, offset: offset})
 		switch {
 		case errors.Is(err, errUnknown):
 			http.Error(w, err.Error(), http.StatusNotFound)
@@ -161,8 +155,24 @@ func (p *page) answer(tell func(request) (any, error)) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(told) // the reader is gone
+		_, _ = w.Write(told) // the reader is gone
 	}
+}
+
+// inTurn works an answer out once it is its turn, which does not last until a slow reader has it.
+func (p *page) inTurn(tell func(request) (any, error), r request) ([]byte, error) {
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	r.State, r.now = p.State(), p.Now()
+	told, err := tell(r)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(told)
 }
 
 // cut returns the rows from an offset on, as many as an answer has.

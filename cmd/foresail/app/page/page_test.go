@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -217,6 +218,40 @@ func TestManyMetrics(t *testing.T) {
 	if get(t, server, "/api/v1alpha/page/metrics?offset=5000", &told); told.Metrics == nil || len(told.Metrics) != 0 {
 		t.Errorf("%d told beyond the end", len(told.Metrics))
 	}
+}
+
+// slow takes nothing of an answer until it is released.
+type slow struct {
+	http.ResponseWriter
+	released chan struct{}
+}
+
+func (s slow) Write(b []byte) (int, error) {
+	<-s.released
+	return s.ResponseWriter.Write(b)
+}
+
+// As many slow readers as answers are worked out at once keep nobody else waiting.
+func TestSlowReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		handler, err := New(Options{Now: time.Now, State: func() State { return State{Config: &config.File{}} }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(w http.ResponseWriter) {
+			handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1alpha/page/config", http.NoBody))
+		}
+		released := make(chan struct{})
+		defer close(released)
+		for range atOnce {
+			go ask(slow{httptest.NewRecorder(), released})
+		}
+		synctest.Wait()
+		w := httptest.NewRecorder()
+		if ask(w); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"reload"`) {
+			t.Errorf("%d: %s", w.Code, w.Body)
+		}
+	})
 }
 
 func TestSeriesAndHistory(t *testing.T) {
