@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,6 +35,8 @@ type Flags struct {
 	QPS          float32
 	Burst        int
 	certificates certificateFlags
+	// ShutdownDelay is how long reads are still answered once the server is told to end.
+	ShutdownDelay time.Duration
 	// patience is how long the cluster may take for its first answer.
 	patience time.Duration
 }
@@ -41,6 +45,8 @@ const (
 	// defaultPort is a port that needs no privileges.
 	defaultPort = 6443
 	patience    = 10 * time.Second
+	// shutdownDelay is the time in which a cluster's proxies hear that a pod is on its way out.
+	shutdownDelay = 5 * time.Second
 )
 
 // NewFlags returns the defaults: port 6443 with a certificate of its own that is kept in memory.
@@ -48,7 +54,7 @@ func NewFlags() *Flags {
 	o := cmoptions.NewCustomMetricsAdapterServerOptions()
 	o.SecureServing.BindPort = defaultPort
 	o.SecureServing.ServerCert.CertDirectory = ""
-	return &Flags{CustomMetricsAdapterServerOptions: o, QPS: rest.DefaultQPS, Burst: rest.DefaultBurst, patience: patience}
+	return &Flags{CustomMetricsAdapterServerOptions: o, QPS: rest.DefaultQPS, Burst: rest.DefaultBurst, ShutdownDelay: shutdownDelay, patience: patience}
 }
 
 // AddFlags adds the flags to a set.
@@ -61,6 +67,8 @@ func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 		"kubeconfig file with the rights to list the objects that metrics describe")
 	fs.Float32Var(&f.QPS, "client-qps", f.QPS, "requests a second to the cluster's API server")
 	fs.IntVar(&f.Burst, "client-burst", f.Burst, "requests to the cluster's API server in a burst")
+	fs.DurationVar(&f.ShutdownDelay, "shutdown-delay-duration", f.ShutdownDelay,
+		"how long reads are still answered after a signal to end, while /readyz fails and clients are told to connect elsewhere")
 }
 
 // ClientConfig returns how to reach the cluster's API server. Its error says what is missing.
@@ -118,14 +126,28 @@ func NewCluster(flags *Flags, opts Options) (*Server, error) {
 		}
 		return nil, err
 	}
+	var ending atomic.Bool
+	api.Handler.FullHandlerChain = sendElsewhere(api.Handler.FullHandlerChain, &ending)
 	prepared := api.PrepareRun()
 	relist := func() error { return listMetrics(api, opts.Provider) }
 	return &Server{url: "https://" + reachable(flags.SecureServing.Listener.Addr()), relist: relist, run: func(ctx context.Context) error {
+		context.AfterFunc(ctx, func() { ending.Store(true) })
 		if err := prepared.RunWithContext(ctx); err != nil {
 			return fmt.Errorf("cannot serve the metrics API: %w", err)
 		}
 		return nil
 	}}, nil
+}
+
+// sendElsewhere answers as api does. Once the server is ending, each connection that a request comes by is closed after it (by GOAWAY, of
+// HTTP/2), so that its client connects anew, to a server that stays, before this one refuses requests.
+func sendElsewhere(api http.Handler, ending *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ending.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // reach asks the cluster for its version: the library that is used from here on waits for an answer without an end.
@@ -150,6 +172,7 @@ func buildCluster(flags *Flags, client *rest.Config, keeping *certs.Options, opt
 		return nil, fmt.Errorf("cannot set up serving with the cluster at %s (the service account needs the roles "+
 			"system:auth-delegator and, in kube-system, extension-apiserver-authentication-reader): %w", client.Host, err)
 	}
+	config.ShutdownDelayDuration = flags.ShutdownDelay
 	if keeping != nil {
 		if err := keep(&config.Config, keeping, client, &opts); err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func parse(t *testing.T, args ...string) *Flags {
 }
 
 func TestClusterAsksWhoAndWhether(t *testing.T) {
-	flags := parse(t, "--kubeconfig="+kubeconfig(t, kubeAPI(t).URL))
+	flags := parse(t, "--kubeconfig="+kubeconfig(t, kubeAPI(t).URL), "--shutdown-delay-duration=0s")
 	var err error
 	if flags.SecureServing.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -140,6 +141,49 @@ func TestClusterAsksWhoAndWhether(t *testing.T) {
 	cancel()
 	if err := <-stopped; err != nil {
 		t.Error(err)
+	}
+}
+
+// A client of a server that is ending is answered, and has to connect anew for each request; one of a server that stays has not.
+func TestEndingServerSendsElsewhere(t *testing.T) {
+	var ending atomic.Bool
+	server := httptest.NewUnstartedServer(sendElsewhere(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Proto)
+	}), &ending))
+	server.EnableHTTP2 = true
+	var connections atomic.Int32
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.StartTLS()
+	defer server.Close()
+	one := server.Client()
+	two := &http.Client{Transport: &http.Transport{TLSClientConfig: one.Transport.(*http.Transport).TLSClientConfig.Clone()}}
+	two.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
+	for _, c := range []struct {
+		client *http.Client
+		proto  string
+	}{{one, "HTTP/2.0"}, {two, "HTTP/1.1"}} {
+		for _, end := range []bool{false, true} {
+			ending.Store(end)
+			before := connections.Load()
+			for range 4 {
+				response, err := c.client.Get(server.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if err != nil || string(body) != c.proto {
+					t.Errorf("%s: %q, %v", c.proto, body, err)
+				}
+			}
+			if n := connections.Load() - before; n == 1 == end { // one connection was there before the end
+				t.Errorf("%s, ending %t: %d new connections for 4 requests", c.proto, end, n)
+			}
+		}
 	}
 }
 

@@ -548,7 +548,7 @@ func evilBackends(t *testing.T, s *attacked) {
 	}
 	eventually(t, time.Minute, "a value again", known)
 	t.Logf("bad backends: %.0f MiB before, %.0f MiB at most", before, highest)
-	if highest > before+350 {
+	if highest > before+450 { // of 64 MiB of the smallest series, 1.8 million with 100 bytes each, and as much again that is not collected yet
 		t.Errorf("%.0f MiB became %.0f", before, highest)
 	}
 }

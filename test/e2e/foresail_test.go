@@ -42,7 +42,7 @@ func serve(t *testing.T, p *plane, config string, port int, args ...string) *ser
 	}
 	s.output = process(t, "foresail", binary, append([]string{
 		"serve", "--config", s.file, "--secure-port", strconv.Itoa(s.port), "--bind-address", "127.0.0.1",
-		"--cert-dir", t.TempDir(), "--lister-kubeconfig", p.adapter,
+		"--cert-dir", t.TempDir(), "--shutdown-delay-duration", "0s", "--lister-kubeconfig", p.adapter,
 		"--authentication-kubeconfig", p.adapter, "--authorization-kubeconfig", p.adapter,
 	}, args...)...)
 	return s

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -14,11 +15,12 @@ import (
 	"time"
 )
 
-// balancer is the cluster's Service: it hands each new connection to the next replica that takes it.
+// balancer is the cluster's Service: it hands each new connection to the next replica that takes it, of those that were ready when last probed.
 type balancer struct {
 	listener net.Listener
 	next     atomic.Int64
 	ports    []int
+	unready  []atomic.Bool // by index of ports
 }
 
 func startBalancer(t *testing.T, ports ...int) *balancer {
@@ -27,8 +29,11 @@ func startBalancer(t *testing.T, ports ...int) *balancer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &balancer{listener: listener, ports: ports}
+	b := &balancer{listener: listener, ports: ports, unready: make([]atomic.Bool, len(ports))}
 	t.Cleanup(func() { _ = listener.Close() })
+	for i := range ports {
+		go b.probe(t.Context(), i)
+	}
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -43,10 +48,26 @@ func startBalancer(t *testing.T, ports ...int) *balancer {
 
 func (b *balancer) port() int { return b.listener.Addr().(*net.TCPAddr).Port }
 
+// probe asks a replica whether it is ready, as the kubelet does. Where nobody answers, what was said last counts.
+func (b *balancer) probe(ctx context.Context, i int) {
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	for ; ctx.Err() == nil; time.Sleep(250 * time.Millisecond) {
+		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/readyz", b.ports[i]), http.NoBody)
+		if response, err := client.Do(request); err == nil {
+			_ = response.Body.Close()
+			b.unready[i].Store(response.StatusCode != http.StatusOK)
+		}
+	}
+}
+
 func (b *balancer) join(client net.Conn) {
 	defer client.Close()
 	for range b.ports {
-		port := b.ports[int(b.next.Add(1))%len(b.ports)]
+		i := int(b.next.Add(1)) % len(b.ports)
+		if b.unready[i].Load() {
+			continue
+		}
+		port := b.ports[i]
 		server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
@@ -74,7 +95,8 @@ func TestReplicas(t *testing.T) {
 	main.gauge("queue_depth", 7, "namespace", "shop", "queue", "orders")
 	config := fmt.Sprintf("backends: [{name: main, prometheus: {url: %q}}]\nweb: {listen: none}\n"+
 		"metrics: [{name: good, query: sum(queue_depth), interval: 1s, external: {}}]\n", main.url)
-	first, second := serve(t, p, config, freePort(t)), serve(t, p, config, freePort(t))
+	start := func(port int) *serving { return serve(t, p, config, port, "--shutdown-delay-duration=5s") } // as it is by default
+	first, second := start(freePort(t)), start(freePort(t))
 	b := startBalancer(t, first.port, second.port)
 	register(t, p, b.port(), first)
 	p.mustKubectl(t, readerManifest, "apply", "-f", "-")
@@ -135,7 +157,7 @@ func TestReplicas(t *testing.T) {
 		<-first.done
 	}, 20)
 	back := func(s *serving) *serving {
-		again := serve(t, p, config, s.port)
+		again := start(s.port)
 		eventually(t, time.Minute, "an answer of the replica that is back", func(ctx context.Context) error {
 			return answers(ctx, fmt.Sprintf("https://127.0.0.1:%d", s.port)+externalOfShop+"good", token, http.StatusOK)
 		})

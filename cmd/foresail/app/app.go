@@ -197,7 +197,8 @@ func (a *App) watchObjects(o Options) (adapter.Objects, error) {
 // Run serves until the context is done, then stops all parts in the reverse order of the samples' way. The error is why it
 // stopped earlier, if it did.
 func (a *App) Run(outer context.Context) (err error) {
-	ctx, cancel := context.WithCancelCause(outer)
+	// What reads are answered from goes on until the last of them is.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
 	a.ctx = ctx
 	defer func() {
 		cancel(nil)
@@ -227,7 +228,10 @@ func (a *App) Run(outer context.Context) (err error) {
 		a.serve(ctx, cancel, a.keda.Run)
 	}
 	close(a.started)
-	err = a.api.Run(ctx)
+	serving, stop := context.WithCancel(outer)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	err = a.api.Run(serving)
 	if err == nil && outer.Err() == nil {
 		err = context.Cause(ctx) // one of the other parts ended all of them
 	}
