@@ -79,7 +79,7 @@ func back(a change) (change, error) {
 }
 
 // diff tells the change of the spec, line by line.
-func (c change) diff() (string, error) {
+func (c change) diff() string {
 	var text strings.Builder
 	switch {
 	case c.old == nil:
@@ -90,14 +90,9 @@ func (c change) diff() (string, error) {
 		fmt.Fprintf(&text, "%s\n", c.name)
 	}
 	before, after := lines(c.old), lines(c.next)
-	keys := slices.Sorted(maps.Keys(before))
-	for key := range after {
-		if _, both := before[key]; !both {
-			keys = append(keys, key)
-		}
-	}
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(before)), maps.Keys(after))
 	slices.Sort(keys)
-	for _, key := range keys {
+	for _, key := range slices.Compact(keys) {
 		was, had := before[key]
 		is, has := after[key]
 		if had && has && was == is {
@@ -110,7 +105,7 @@ func (c change) diff() (string, error) {
 			fmt.Fprintf(&text, "+ %s: %s\n", key, is)
 		}
 	}
-	return text.String(), nil
+	return text.String()
 }
 
 // lines are the fields of a spec.
@@ -123,8 +118,7 @@ func lines(api *unstructured.Unstructured) map[string]string {
 	for key, value := range spec {
 		fields[key] = fmt.Sprint(value)
 		if nested, ok := value.(map[string]any); ok && key == "service" {
-			port, _ := nested["port"] // may be missing: 443
-			fields[key] = fmt.Sprintf("%v/%v, port %v", nested["namespace"], nested["name"], port)
+			fields[key] = fmt.Sprintf("%v/%v, port %v", nested["namespace"], nested["name"], nested["port"])
 		}
 		if key == "caBundle" {
 			fields[key] = fmt.Sprintf("%d characters, sha256 %.12x", len(fields[key]), sha256.Sum256([]byte(fields[key])))

@@ -118,30 +118,18 @@ func Take(ctx context.Context, w io.Writer, o Options) error {
 	if err != nil {
 		return err
 	}
-	all, err := r.existing(ctx)
-	if err != nil {
-		return err
-	}
-	var changes []change
-	for _, a := range all {
+	changes, err := r.plan(ctx, "there is nothing to change", func(a change) (change, bool, error) {
 		if a.old != nil && certs.ServiceOf(a.old) == r.service {
 			fmt.Fprintf(w, "%s: is Foresail's already\n", a.name)
-			continue
+			return a, false, nil
 		}
 		if err := r.kedas(ctx, a); err != nil {
-			return err
+			return a, false, err
 		}
 		c, err := take(a, r.service, r.Port, trust)
-		if err != nil {
-			return err
-		}
-		changes = append(changes, c)
-	}
-	if len(changes) == 0 {
-		fmt.Fprintln(w, "there is nothing to change")
-		return nil
-	}
-	if err := r.show(changes); err != nil {
+		return c, true, err
+	})
+	if err != nil || len(changes) == 0 {
 		return err
 	}
 	if err := r.check(ctx, changes); err != nil {
@@ -156,34 +144,52 @@ func Rollback(ctx context.Context, w io.Writer, o Options) error {
 	if err != nil {
 		return err
 	}
-	all, err := r.existing(ctx)
-	if err != nil {
-		return err
-	}
-	var changes []change
-	for _, a := range all {
+	const none = "there is nothing to roll back: no APIService has been taken over by foresail takeover"
+	changes, err := r.plan(ctx, none, func(a change) (change, bool, error) {
 		if a.old == nil || a.old.GetAnnotations()[annotation] == "" {
-			continue
+			return a, false, nil
 		}
 		c, err := back(a)
 		if err != nil {
-			return err
+			return a, false, err
 		}
 		if c.next != nil && !r.Force {
 			if err := r.exists(ctx, certs.ServiceOf(c.next)); err != nil {
-				return fmt.Errorf("cannot give %s back: %w; install it again first (--force gives it back all the same)", c.name, err)
+				return a, false, fmt.Errorf("cannot give %s back: %w; install it again first (--force gives it back all the same)", c.name, err)
 			}
 		}
-		changes = append(changes, c)
-	}
-	if len(changes) == 0 {
-		fmt.Fprintln(w, "there is nothing to roll back: no APIService has been taken over by foresail takeover")
-		return nil
-	}
-	if err := r.show(changes); err != nil {
+		return c, true, nil
+	})
+	if err != nil || len(changes) == 0 {
 		return err
 	}
 	return r.switchAll(ctx, changes, false)
+}
+
+// plan returns how the APIServices would be changed, by name, and shows it: decide says how one is changed, and whether. None is said
+// where nothing is.
+func (r *run) plan(ctx context.Context, none string, decide func(change) (change, bool, error)) ([]change, error) {
+	all, err := r.existing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var changes []change
+	for _, a := range all {
+		c, changed, err := decide(a)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			changes = append(changes, c)
+		}
+	}
+	for _, c := range changes {
+		fmt.Fprint(r.w, c.diff())
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(r.w, none)
+	}
+	return changes, nil
 }
 
 // existing returns the APIServices of the APIs, by name.
@@ -347,16 +353,4 @@ func notAvailable(api *unstructured.Unstructured) error {
 		}
 	}
 	return fmt.Errorf("%s has not been tried yet", api.GetName())
-}
-
-// show writes what would be changed.
-func (r *run) show(changes []change) error {
-	for _, c := range changes {
-		text, err := c.diff()
-		if err != nil {
-			return err
-		}
-		fmt.Fprint(r.w, text)
-	}
-	return nil
 }
