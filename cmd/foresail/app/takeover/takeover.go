@@ -251,16 +251,10 @@ func (r *run) switchAll(ctx context.Context, changes []change, undo bool) error 
 		fmt.Fprintln(r.w, "nothing was changed; --yes does it")
 		return nil
 	}
-	for i, c := range changes {
-		if err := r.write(ctx, c); err != nil {
-			err = fmt.Errorf("cannot write the APIService %s: %w", c.name, err)
-			if undo {
-				err = errors.Join(err, r.undo(ctx, changes[:i]))
-			}
-			return err
-		}
+	err := r.writeAll(ctx, changes)
+	if err == nil {
+		err = r.available(ctx, changes)
 	}
-	err := r.available(ctx, changes)
 	if err != nil && undo {
 		return errors.Join(err, r.undo(context.WithoutCancel(ctx), changes))
 	}
@@ -270,19 +264,37 @@ func (r *run) switchAll(ctx context.Context, changes []change, undo bool) error 
 	return err
 }
 
+// undo puts back what has been switched to Foresail. An APIService whose write has failed may have been written all the same.
 func (r *run) undo(ctx context.Context, changes []change) error {
-	for _, c := range changes {
-		now, err := r.dynamic.Resource(certs.APIServices()).Get(ctx, c.name, metav1.GetOptions{})
+	var failed []error
+	for _, was := range changes {
+		now, err := r.dynamic.Resource(certs.APIServices()).Get(ctx, was.name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) || err == nil && certs.ServiceOf(now) != r.service {
+			continue
+		}
+		var c change
 		if err == nil {
-			if c, err = back(change{name: c.name, old: now}); err == nil {
-				err = r.write(ctx, c)
-			}
+			c, err = back(change{name: was.name, old: now})
+		}
+		if err == nil {
+			err = r.write(ctx, c)
 		}
 		if err != nil {
-			return fmt.Errorf("cannot undo it, run foresail rollback --yes: %w", err)
+			failed = append(failed, fmt.Errorf("cannot undo %s, run foresail rollback --yes: %w", was.name, err))
 		}
 	}
-	fmt.Fprintln(r.w, "undone: the APIServices are as they were")
+	if len(failed) == 0 {
+		fmt.Fprintln(r.w, "undone: the APIServices are as they were")
+	}
+	return errors.Join(failed...)
+}
+
+func (r *run) writeAll(ctx context.Context, changes []change) error {
+	for _, c := range changes {
+		if err := r.write(ctx, c); err != nil {
+			return fmt.Errorf("cannot write the APIService %s: %w", c.name, err)
+		}
+	}
 	return nil
 }
 
@@ -305,11 +317,13 @@ func (r *run) write(ctx context.Context, c change) (err error) {
 func (r *run) available(ctx context.Context, changes []change) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
+	deadline, _ := ctx.Deadline()
 	ticker := time.NewTicker(cmp.Or(r.poll, time.Second))
 	defer ticker.Stop()
 	problem := errors.New("it was not tried")
 	for good := 0; ; {
-		if now := r.unavailable(ctx, changes); ctx.Err() == nil {
+		// Past the deadline it is the client that gives up, shortly before the context says so.
+		if now := r.unavailable(ctx, changes); ctx.Err() == nil && time.Now().Before(deadline) {
 			problem = now
 		}
 		if good++; problem != nil {

@@ -1,6 +1,7 @@
 package takeover
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,8 @@ type cluster struct {
 	objects map[string]map[string]any
 	// broken names the Service that is never Available.
 	broken string
+	// stop is called once, after something has been written and before that is answered, which nobody waits for.
+	stop func()
 }
 
 func object(kind, text string) map[string]any {
@@ -77,6 +80,11 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		sent["status"] = map[string]any{"conditions": []any{map[string]any{"type": "Available", "status": status, "message": "no response"}}}
 		c.objects[path] = sent
+		if c.stop != nil {
+			c.stop()
+			c.stop = nil
+			<-r.Context().Done()
+		}
 	case http.MethodDelete:
 		delete(c.objects, path)
 		_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Success"}`)
@@ -228,6 +236,23 @@ func TestWhatDoesNotBecomeAvailableIsPutBack(t *testing.T) {
 	var shown strings.Builder
 	err := Take(t.Context(), &shown, o)
 	if err == nil || !strings.Contains(err.Error(), "not all was Available within 20ms: v1beta1.custom.metrics.k8s.io: no response") {
+		t.Errorf("%v", err)
+	}
+	if now := c.specs(t); !maps.Equal(now, before) || !strings.Contains(shown.String(), "undone") {
+		t.Errorf("%s: left as\n%v\nwant\n%v", shown.String(), now, before)
+	}
+}
+
+// Whoever stops it gets back what was there, and what was being written at that moment, too.
+func TestWhatIsStoppedIsPutBack(t *testing.T) {
+	c := newCluster()
+	o := c.options(t)
+	o.Yes = true
+	before := c.specs(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.stop = cancel
+	var shown strings.Builder
+	if err := Take(ctx, &shown, o); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "cannot write the APIService "+custom1) {
 		t.Errorf("%v", err)
 	}
 	if now := c.specs(t); !maps.Equal(now, before) || !strings.Contains(shown.String(), "undone") {
