@@ -33,7 +33,9 @@ func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
 			"and against naive forecasts. The file has rows of timestamp,value: RFC 3339 or seconds since 1970, and a number.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.run(stdout, logs, flags.complete, func() error { return backtest.Run(cmd.Context(), flags.Options) })
+			return flags.run(stdout, logs, func() error { return flags.complete(cmd.Flags()) }, func() error {
+				return backtest.Run(cmd.Context(), flags.Options)
+			})
 		},
 	}
 	fs := cmd.Flags()
@@ -75,17 +77,20 @@ func (f *backtestFlags) add(fs *pflag.FlagSet) {
 const span = 5 * 7 * 24 * time.Hour
 
 // complete checks the flags and fills in what follows from them.
-func (f *backtestFlags) complete() error {
+func (f *backtestFlags) complete(fs *pflag.FlagSet) error {
 	var problems []error
+	leads := fs.Lookup("lead") != nil // A replay has its lead from a config, or the usual one.
 	whole := f.Forecast
 	whole.Default()
 	whole.Validate(func(field, problem string) {
-		if field != "lead" { // What is wrong with the seasons is wrong with the step: they cannot be chosen here.
+		if field != "lead" || !leads { // What cannot be chosen here, such as the seasons, does not go with the step.
 			field = "step"
 		}
 		problems = append(problems, fmt.Errorf("--%s: %s", field, problem))
 	})
 	switch {
+	case f.Forecast.Step == 0 && !leads:
+		return errors.New("--step must be above 0")
 	case f.Forecast.Step == 0 || f.Forecast.Lead == 0:
 		return errors.New("--step and --lead must be above 0")
 	case len(problems) > 0:

@@ -69,7 +69,7 @@ func (f *replayFlags) complete(fs *pflag.FlagSet) (err error) {
 	if err := f.configured(fs); err != nil {
 		return err
 	}
-	if err := f.backtestFlags.complete(); err != nil {
+	if err := f.backtestFlags.complete(fs); err != nil {
 		return err
 	}
 	finite := func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }

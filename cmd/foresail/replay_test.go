@@ -177,6 +177,8 @@ func TestReplayRefuses(t *testing.T) {
 		{"--capacity 10 --input " + short, "it is 12h5m0s long, and settings are chosen on one part and judged on another: two days at least"},
 		{"--capacity 10 --policy conservative,reckless", `--policy: there is no policy "reckless": they are high-performance, conservative, aggressive, cost-optimized, or all`},
 		{"--capacity 10 --min 0", "--min is 0"},
+		{"--capacity 10 --step 0", "--step must be above 0"},
+		{"--capacity 10 --step 1s", "--step: 30m0s is more than 120 steps of 1s"},
 	} {
 		args := append([]string{"replay", "--input", load, "--report", report}, strings.Fields(c.args)...)
 		status, stdout, stderr := call(t, args...)
