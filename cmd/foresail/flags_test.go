@@ -1,15 +1,10 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/test/authority"
 )
 
 // parsed returns serve's flags as the command line would have them.
@@ -141,7 +137,8 @@ func TestTokensRotate(t *testing.T) {
 
 // The certificates' flags work without each other, and with a kubeconfig, which prometheus-adapter ignores then.
 func TestPrometheusFlagsOfTLS(t *testing.T) {
-	certificate, key := clientCertificate(t)
+	mine, secret := authority.New(t).Issue(t, "foresail")
+	certificate, key := writeAs(t, "cert", string(mine)), writeAs(t, "key", string(secret))
 	var certificates int
 	var auth string
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -171,25 +168,6 @@ clusters: [{name: c, cluster: {server: %q}}], users: [{name: u, user: {token: mi
 	if auth != "Bearer mine" {
 		t.Errorf("with a CA file the kubeconfig's credentials are lost: %q", auth)
 	}
-}
-
-func clientCertificate(t *testing.T) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalECPrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return writeAs(t, "cert", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
-		writeAs(t, "key", string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret})))
 }
 
 // A command line as prometheus-adapter's chart and its users write it is understood.

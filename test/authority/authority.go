@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"log/slog"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -47,17 +48,28 @@ func New(t *testing.T) *Authority {
 	return &Authority{cert: cert, key: key}
 }
 
-// Issue returns a certificate for a host's name, good for both ends, and its key.
+// Issue returns a certificate for a host's name or IP address, good for both ends for an hour, and its key.
 func (a *Authority) Issue(t *testing.T, host string) (cert, key []byte) {
+	t.Helper()
+	return a.IssueUntil(t, host, time.Now().Add(time.Hour))
+}
+
+// IssueUntil is Issue with the time at which the certificate ends; an hour ago at the earliest.
+func (a *Authority) IssueUntil(t *testing.T, host string, end time.Time) (cert, key []byte) {
 	t.Helper()
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: end,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else {
+		template.DNSNames = []string{host}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &own.PublicKey, a.key)
 	if err != nil {
@@ -77,13 +89,16 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
+// PEM is the authority's certificate.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
 // Write writes the authority's certificate, and one for a host with its key.
 func (a *Authority) Write(t *testing.T, host, caFile, certFile, keyFile string) {
 	t.Helper()
 	cert, key := a.Issue(t, host)
-	for file, data := range map[string][]byte{
-		caFile: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), certFile: cert, keyFile: key,
-	} {
+	for file, data := range map[string][]byte{caFile: a.PEM(), certFile: cert, keyFile: key} {
 		if err := os.WriteFile(file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -100,11 +115,17 @@ func (a *Authority) Pair(t *testing.T, host string) tls.Certificate {
 	return pair
 }
 
-// Serve starts a server by a host's name, for clients who may have to show a certificate of the authority, or not.
+// Server is what a server by a host's name needs, for clients who may have to show a certificate of the authority, or not.
+func (a *Authority) Server(t *testing.T, host string, clients tls.ClientAuthType) *tls.Config {
+	t.Helper()
+	return &tls.Config{Certificates: []tls.Certificate{a.Pair(t, host)}, ClientCAs: a.Pool(), ClientAuth: clients, MinVersion: tls.VersionTLS12}
+}
+
+// Serve starts such a server.
 func (a *Authority) Serve(t *testing.T, host string, clients tls.ClientAuthType, handler http.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{a.Pair(t, host)}, ClientCAs: a.Pool(), ClientAuth: clients}
+	s.TLS = a.Server(t, host, clients)
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // It would print the refused handshakes.
 	s.StartTLS()
 	t.Cleanup(s.Close)

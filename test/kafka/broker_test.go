@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/foresail/foresail/test/authority"
 )
 
 // broker is one Kafka broker, in a process of its own, that is its own controller.
@@ -30,16 +32,16 @@ const (
 )
 
 // startBroker formats a directory and starts a broker in it; it ends with the test.
-func startBroker(t *testing.T, jars string, ca *authority) *broker {
+func startBroker(t *testing.T, jars string, ca *authority.Authority) *broker {
 	t.Helper()
 	b := &broker{jars: jars, dir: t.TempDir()}
 	ports := freePorts(t, 6)
 	for i, to := range []*string{&b.plain, &b.sasl, &b.tls, &b.saslTLS, &b.mtls} {
 		*to = ports[i]
 	}
-	ca.write(t, b.dir, "srv", "127.0.0.1")
-	writeFile(t, filepath.Join(b.dir, "keystore.pem"), append(readFile(t, filepath.Join(b.dir, "srv.key")), readFile(t, filepath.Join(b.dir, "srv.pem"))...))
-	writeFile(t, filepath.Join(b.dir, "ca.pem"), ca.pem)
+	cert, key := ca.Issue(t, "127.0.0.1")
+	writeFile(t, filepath.Join(b.dir, "keystore.pem"), append(key, cert...))
+	writeFile(t, filepath.Join(b.dir, "ca.pem"), ca.PEM())
 	listeners := fmt.Sprintf("PLAINTEXT://%s,SASL://%s,TLS://%s,SASLTLS://%s,MTLS://%s", b.plain, b.sasl, b.tls, b.saslTLS, b.mtls)
 	writeFile(t, filepath.Join(b.dir, "kafka.properties"), []byte(`process.roles=broker,controller
 node.id=1

@@ -20,6 +20,7 @@ import (
 	"github.com/foresail/foresail/collectors"
 	"github.com/foresail/foresail/collectors/kafka"
 	"github.com/foresail/foresail/collectors/kafka/connect"
+	"github.com/foresail/foresail/test/authority"
 )
 
 var jars = flag.String("kafka", "", "directory with the jars of a Kafka broker; without one there is nothing to test")
@@ -28,7 +29,7 @@ var jars = flag.String("kafka", "", "directory with the jars of a Kafka broker; 
 type lab struct {
 	*broker
 	t      *testing.T
-	ca     *authority
+	ca     *authority.Authority
 	client *kgo.Client
 	admin  *kadm.Client
 }
@@ -37,7 +38,7 @@ func TestRealBroker(t *testing.T) {
 	if *jars == "" {
 		t.Skip("this needs a real Kafka broker: run make test-kafka")
 	}
-	l := &lab{t: t, ca: newAuthority(t)}
+	l := &lab{t: t, ca: authority.New(t)}
 	l.broker = startBroker(t, *jars, l.ca)
 	l.client = l.newClient(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	l.admin = kadm.NewClient(l.client)
@@ -525,12 +526,13 @@ func (l *lab) encrypted(t *testing.T) {
 	wantNone(t, l.source(t, kafka.Config{Brokers: []string{l.tls}}, g), collectors.Unreachable)
 	wantNone(t, l.source(t, kafka.Config{Brokers: []string{l.sasl}}, g), collectors.Unreachable)
 	dir := t.TempDir()
-	newAuthority(t).write(t, dir, "me", "") // signed by somebody whom the broker does not know
+	certFile, keyFile := filepath.Join(dir, "me.pem"), filepath.Join(dir, "me.key")
+	authority.New(t).Write(t, "foresail", filepath.Join(dir, "unused"), certFile, keyFile) // signed by somebody whom the broker does not know
 	s := l.source(t, kafka.Config{Brokers: []string{l.mtls}, TLS: &connect.TLS{
-		CAFile: caFile, CertFile: filepath.Join(dir, "me.pem"), KeyFile: filepath.Join(dir, "me.key"),
+		CAFile: caFile, CertFile: certFile, KeyFile: keyFile,
 	}}, g)
 	wantNone(t, s, collectors.Unreachable)
-	l.ca.write(t, dir, "me", "")
+	l.ca.Write(t, "foresail", filepath.Join(dir, "unused"), certFile, keyFile)
 	eventually(t, s, "consumergroup_lag_sum", 60)
 }
 
