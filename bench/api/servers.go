@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/foresail/foresail/bench/ask"
 	"github.com/foresail/foresail/bench/child"
 )
 
@@ -96,18 +95,7 @@ func (s *server) get(ctx context.Context, path string) ([]byte, error) {
 	r.Header["Accept"] = []string{"application/json"}
 	r.Header["X-Remote-User"] = []string{"system:serviceaccount:kube-system:horizontal-pod-autoscaler"}
 	r.Header["X-Remote-Group"] = []string{"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}
-	response, err := s.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(response.Body)
-	if err := errors.Join(err, response.Body.Close()); err != nil {
-		return nil, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s to %s: %.500s", s.Name, response.Status, path, body)
-	}
-	return body, nil
+	return ask.Do(s.client, r)
 }
 
 // has waits until a read is answered with so many values.

@@ -16,13 +16,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foresail/foresail/adapter/apiserver"
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/bench/ask"
 	"github.com/foresail/foresail/cmd/foresail/app"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/forecast/series"
@@ -115,32 +116,22 @@ func ready(a *app.App) error {
 	return fmt.Errorf("cannot start within 5 s: %w", a.Ready())
 }
 
-// load reads at times that are fixed beforehand, so that a slow answer delays no later read and hides nothing; what a
-// read waits for its turn counts too.
-func load(url string, s settings) (took []time.Duration, failed int) {
+// load reads at the rate; what a read waits for its turn counts too.
+func load(url string, s settings) (took []time.Duration, failed int64) {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
-	gap := time.Second / time.Duration(s.rate)
-	took = make([]time.Duration, int(s.length/gap))
-	var mu sync.Mutex
-	var reads sync.WaitGroup
-	began := time.Now()
-	for i := range took {
-		due := began.Add(time.Duration(i) * gap)
-		time.Sleep(time.Until(due))
-		reads.Go(func() {
-			err := read(client, url)
-			took[i] = time.Since(due)
-			if err != nil {
-				mu.Lock()
-				failed++
-				mu.Unlock()
-			}
-		})
-	}
-	reads.Wait()
-	return took, failed
+	took = make([]time.Duration, int(s.length/(time.Second/time.Duration(s.rate))))
+	var failures atomic.Int64
+	ask.Paced(context.Background(), len(took), s.rate, func(i int, due time.Time) {
+		err := read(client, url)
+		took[i] = time.Since(due)
+		if err != nil {
+			failures.Add(1)
+		}
+	})
+	return took, failures.Load()
 }
 
+// read keeps nothing of the answer: what is measured runs in this process.
 func read(client *http.Client, url string) (err error) {
 	resp, err := client.Get(url)
 	if err != nil {
@@ -154,7 +145,7 @@ func read(client *http.Client, url string) (err error) {
 	return err
 }
 
-func report(s settings, took []time.Duration, failed int) error {
+func report(s settings, took []time.Duration, failed int64) error {
 	slices.Sort(took)
 	at := func(q float64) time.Duration {
 		return took[min(int(q*float64(len(took))), len(took)-1)].Round(10 * time.Microsecond)

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +15,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/foresail/foresail/bench/ask"
 	"github.com/foresail/foresail/bench/child"
 )
 
@@ -130,22 +129,7 @@ func (f *foresail) value(ctx context.Context, path string) (float64, error) {
 }
 
 func (f *foresail) get(ctx context.Context, url string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	response, err := f.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(response.Body)
-	if err := errors.Join(err, response.Body.Close()); err != nil {
-		return nil, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s is answered with %s: %.300s", url, response.Status, body)
-	}
-	return body, nil
+	return ask.Get(ctx, f.client, url)
 }
 
 // metrics returns the sums over all series of some of its own metrics.

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -15,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/foresail/foresail/bench/ask"
 	"github.com/foresail/foresail/bench/child"
 )
 
@@ -82,32 +81,13 @@ func (b *bench) post(ctx context.Context, page *bytes.Buffer) error {
 	if err != nil {
 		return err
 	}
-	_, err = do(r)
+	_, err = ask.Do(http.DefaultClient, r)
 	page.Reset()
 	return err
 }
 
 func get(ctx context.Context, address string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	return do(r)
-}
-
-func do(r *http.Request) ([]byte, error) {
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(response.Body)
-	if err := errors.Join(err, response.Body.Close()); err != nil {
-		return nil, err
-	}
-	if response.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("%s is answered with %s: %.300s", r.URL, response.Status, body)
-	}
-	return body, nil
+	return ask.Get(ctx, http.DefaultClient, address)
 }
 
 // owners asks the engine which shard tells of each series: the one with the newest issue.

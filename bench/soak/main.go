@@ -11,7 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/signal"
@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/foresail/foresail/bench/ask"
 	"github.com/foresail/foresail/bench/child"
 	"github.com/foresail/foresail/bench/figures"
 )
@@ -80,7 +81,8 @@ func run(ctx context.Context, s settings) error {
 	var first atomic.Pointer[error]
 	var parts sync.WaitGroup
 	parts.Go(func() {
-		load(ctx, client, paths, s.rate, func(err error) {
+		ask.Paced(ctx, math.MaxInt, s.rate, func(i int, _ time.Time) {
+			_, err := ask.Get(ctx, client, "http://"+api+paths[i%len(paths)])
 			reads.Add(1)
 			if err != nil && ctx.Err() == nil {
 				failed.Add(1)
@@ -104,7 +106,7 @@ func run(ctx context.Context, s settings) error {
 func metricsOf(ctx context.Context, client *http.Client) ([]string, error) {
 	var paths []string
 	for _, group := range []string{"/apis/external.metrics.k8s.io/v1beta1", "/apis/custom.metrics.k8s.io/v1beta2"} {
-		body, err := get(ctx, client, "http://"+api+group)
+		body, err := ask.Get(ctx, client, "http://"+api+group)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +120,7 @@ func metricsOf(ctx context.Context, client *http.Client) ([]string, error) {
 				name = of + "/*/" + metric
 			}
 			full := group + "/namespaces/demo/" + name
-			if _, err := get(ctx, client, "http://"+api+full); err != nil {
+			if _, err := ask.Get(ctx, client, "http://"+api+full); err != nil {
 				return nil, err
 			}
 			paths = append(paths, full)
@@ -128,36 +130,6 @@ func metricsOf(ctx context.Context, client *http.Client) ([]string, error) {
 		return nil, errors.New("there are none")
 	}
 	return paths, nil
-}
-
-func get(ctx context.Context, client *http.Client, url string) (body []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	if body, err = io.ReadAll(response.Body); err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: status %s: %s", url, response.Status, body)
-	}
-	return body, err
-}
-
-// load reads one path after the other at times that are fixed beforehand.
-func load(ctx context.Context, client *http.Client, paths []string, rate int, done func(error)) {
-	var reads sync.WaitGroup
-	defer reads.Wait()
-	began, gap := time.Now(), time.Second/time.Duration(rate)
-	for i := 0; ctx.Err() == nil; i++ {
-		time.Sleep(time.Until(began.Add(time.Duration(i) * gap)))
-		reads.Go(func() {
-			_, err := get(ctx, client, "http://"+api+paths[i%len(paths)])
-			done(err)
-		})
-	}
 }
 
 // look is what the process takes at a time.
@@ -173,7 +145,7 @@ func watch(ctx context.Context, client *http.Client, demo *child.Process) ([]loo
 			return nil, fmt.Errorf("the demo ended: %s", demo.Tail())
 		case <-tick.C:
 		}
-		page, err := get(ctx, client, "http://"+web+"/metrics")
+		page, err := ask.Get(ctx, client, "http://"+web+"/metrics")
 		if ctx.Err() != nil {
 			return all, nil
 		}
