@@ -3,7 +3,6 @@ package legacy
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -16,17 +15,6 @@ type Series struct {
 	Name string
 	// Labels are the names of its other labels, in any order.
 	Labels []string
-}
-
-// SeriesOf returns the Series of a label set that includes __name__.
-func SeriesOf(labels map[string]string) Series {
-	s := Series{Name: labels["__name__"], Labels: make([]string, 0, len(labels))}
-	for _, label := range slices.Sorted(maps.Keys(labels)) {
-		if label != "__name__" {
-			s.Labels = append(s.Labels, label)
-		}
-	}
-	return s
 }
 
 // Entry is one metric in an API, and the series whose name its queries are made of.

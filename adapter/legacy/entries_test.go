@@ -39,13 +39,6 @@ func show(entries []Entry) string {
 	return strings.Join(lines, " ")
 }
 
-func TestSeriesOf(t *testing.T) {
-	got := SeriesOf(map[string]string{"pod": "x", "__name__": "up", "app": "y"})
-	if got.Name != "up" || !slices.Equal(got.Labels, []string{"app", "pod"}) {
-		t.Errorf("got %+v", got)
-	}
-}
-
 func TestEntryNames(t *testing.T) {
 	f := func(r Rule, series, want string) {
 		t.Helper()
