@@ -18,7 +18,9 @@ var (
 	secretKey = regexp.MustCompile(`(?i)` + secret)
 	plainKey  = regexp.MustCompile(`(?i)(file|path|url|name|username)s?$`)
 	// userinfo is the part of an address that has a password.
-	userinfo = regexp.MustCompile(`(://)[^/\s@]*@`)
+	userinfo = regexp.MustCompile(`(://)[^/?#\s]*@`)
+	// parameter is one of an address that is called like a secret.
+	parameter = regexp.MustCompile(`(?i)([?&][\w-]*` + secret + `[\w-]*=)[^&#\s"']+`)
 	// commented is a secret in a comment.
 	commented = regexp.MustCompile(`(?i)([\w-]*` + secret + `[\w-]*["']?\s*[:=]\s*)(.+)`)
 	// bearer is a token wherever it stands.
@@ -73,7 +75,8 @@ func redact(n *yaml.Node, all bool) {
 	}
 }
 
-// plain hides passwords in addresses, and tokens.
+// plain hides passwords and secret parameters in addresses, and tokens.
 func plain(text string) string {
+	text = parameter.ReplaceAllString(text, "${1}"+hidden)
 	return bearer.ReplaceAllString(userinfo.ReplaceAllString(text, "${1}"+hidden+"@"), "${1} "+hidden)
 }

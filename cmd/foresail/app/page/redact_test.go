@@ -17,6 +17,7 @@ backends:
       basicAuth: {username: kate, passwordFile: /etc/password, password: "hunter2"}
       bearerToken: &t hunter2
       other: *t
+  - {name: second, prometheus: {url: "https://kate:x@hunter2@prometheus.example?dedup=true&access_token=hunter2&at=a@b"}}
 metrics:
   - name: tokens_per_second
     query: sum(rate(tokens_total{path="/a@b"}[2m]))
@@ -32,7 +33,7 @@ note: "Authorization: Bearer hunter2hunter2"
 	}
 	for _, kept := range []string{
 		"passwordFile: /etc/password", "username: kate", "url: https://<hidden>@prometheus.example/x", "X-Scope-OrgID: <hidden>",
-		"name: tokens_per_second", `query: sum(rate(tokens_total{path="/a@b"}[2m]))`, "# token: <hidden>",
+		"name: tokens_per_second", `query: sum(rate(tokens_total{path="/a@b"}[2m]))`, "# token: <hidden>", "https://<hidden>@prometheus.example?dedup=true&access_token=<hidden>&at=a@b",
 	} {
 		if !strings.Contains(got, kept) {
 			t.Errorf("%q is missing:\n%s", kept, got)
