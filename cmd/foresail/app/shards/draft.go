@@ -24,7 +24,9 @@ type draft struct {
 
 type level struct{ tau, value float64 }
 
-// drafts sorts points by what they are told of. What cannot be understood is left out, so that the outlook is not complete.
+// drafts sorts points by what they are told of. What cannot be understood is left out, so that the outlook is not complete. A backend to which it is
+// written and that scrapes it has all of it twice, by other labels and not as of the same moment: then the earlier issue, the larger values and all
+// reasons count, so that the window ends no later than it does and no value is below that of either.
 func (m *peer) drafts(points []series.Point) map[origin]*draft {
 	all := map[origin]*draft{}
 	for _, p := range points {
@@ -41,7 +43,9 @@ func (m *peer) drafts(points []series.Point) map[origin]*draft {
 		switch p.Key.Get("kind") {
 		case "issued_timestamp_seconds":
 			if math.Abs(p.Value) < 1e11 { // Year 5138.
-				d.issued = time.UnixMilli(int64(math.Round(p.Value * 1e3)))
+				if at := time.UnixMilli(int64(math.Round(p.Value * 1e3))); d.issued.IsZero() || at.Before(d.issued) {
+					d.issued = at
+				}
 			}
 		case "window_max":
 			d.window = m.level(d.window, p)
@@ -56,6 +60,10 @@ func (m *peer) drafts(points []series.Point) map[origin]*draft {
 func (m *peer) level(all []level, p series.Point) []level {
 	tau, err := strconv.ParseFloat(p.Key.Get("quantile"), 64)
 	if err != nil || !(tau > 0 && tau < 1) || p.Key.Get("lead") != m.lead {
+		return all
+	}
+	if i := slices.IndexFunc(all, func(l level) bool { return l.tau == tau }); i >= 0 {
+		all[i].value = max(all[i].value, p.Value)
 		return all
 	}
 	return append(all, level{tau, p.Value})
@@ -82,7 +90,7 @@ func (d *draft) outlook(lead time.Duration, of origin) *outlook {
 	}
 	points, window := make([]float64, len(d.points)), make([]float64, len(d.points))
 	for i := range d.points {
-		if d.points[i].tau != d.window[i].tau || i > 0 && d.points[i].tau == d.points[i-1].tau {
+		if d.points[i].tau != d.window[i].tau {
 			return nil
 		}
 		points[i], window[i] = d.points[i].value, d.window[i].value

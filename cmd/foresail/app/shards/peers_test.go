@@ -190,6 +190,31 @@ func TestPeersThatAreTorn(t *testing.T) {
 	})
 }
 
+// A backend may have what a shard tells twice, as it was written and as it was scraped, a moment apart: the series is told once, up to the end of the
+// earlier window and by the larger value of each, and not where either says that it is not to be.
+func TestPeersThatAreScrapedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		issued := time.Now()
+		scraped := func(points []series.Point) []series.Point {
+			for i, p := range points {
+				points[i].Key = series.NewKey(p.Key.Metric, append(p.Key.Labels(), series.Label{Name: "job", Value: "foresail"})...)
+			}
+			return points
+		}
+		time.Sleep(5 * time.Minute)
+		for _, base := range []float64{90, 100} { // The scraped one is the newer one, of another level.
+			l := looking(t)
+			written := told("1", issued, forecast.Trusted, 190-base)
+			l.observe(written, scraped(told("1", time.Now(), forecast.Trusted, base)))
+			if o := l.want(110.1, forecast.Trusted); !o.Issued.Equal(issued) {
+				t.Errorf("issued at %v, want %v", o.Issued, issued)
+			}
+			l.observe(written, scraped(told("1", time.Now(), forecast.NoSkill, base)))
+			l.want(110.1, forecast.NoSkill)
+		}
+	})
+}
+
 // The own outlook has precedence, but not before it knows anything over a path that was trusted.
 func TestOwnAndPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
