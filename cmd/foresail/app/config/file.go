@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -115,12 +116,41 @@ func (b *Backend) Default() { b.Prometheus.Default() }
 // UsesStore tells whether anything reads from the embedded store or writes to it.
 func (f *File) UsesStore() bool {
 	return len(f.Backends) == 0 || len(f.RemoteWrite) > 0 || len(f.Collectors.Kafka) > 0 || len(f.Collectors.GRPC) > 0 || len(f.Collectors.NodeMemory) > 0 ||
-		f.Resource != nil && f.Resource.Backend == StoreBackend ||
-		f.CloudWatch != nil && slices.ContainsFunc(f.CloudWatch.Metrics, func(m cloudwatch.Metric) bool { return m.Backend == StoreBackend }) ||
-		slices.ContainsFunc(f.Boosts, func(b planned.Boost) bool { return b.Backend == StoreBackend }) ||
-		slices.ContainsFunc(f.Rules, func(r rules.Rule) bool { return r.Backend == StoreBackend }) ||
-		slices.ContainsFunc(ceiling.Queries(f.Rules, f.Pools), func(q standing.Query) bool { return q.BackendName == StoreBackend }) ||
-		slices.ContainsFunc(slices.Concat(f.Custom, f.External), func(r legacy.Rule) bool { return r.Backend == StoreBackend })
+		slices.Contains(slices.Collect(maps.Values(f.asked())), StoreBackend)
+}
+
+// asked returns, by field, which backend each query of the file names, "" for the first one. Where the file lists none all ask the store.
+func (f *File) asked() map[string]string {
+	by := map[string]string{}
+	for i := range f.Metrics {
+		m, at := &f.Metrics[i], fmt.Sprintf("metrics[%d]", i)
+		by[at+".backend"] = m.Backend
+		if m.Limit != nil && m.Limit.Query != "" {
+			by[at+".limit.backend"] = m.Limit.Backend
+		}
+	}
+	for i := range f.Pools {
+		if f.Pools[i].Budget.Query != "" {
+			by[fmt.Sprintf("pools[%d].budget.backend", i)] = f.Pools[i].Budget.Backend
+		}
+	}
+	for i := range f.Boosts {
+		by[fmt.Sprintf("boost[%d].backend", i)] = f.Boosts[i].Backend
+	}
+	for field, list := range map[string][]legacy.Rule{"rules": f.Custom, "externalRules": f.External} {
+		for i := range list {
+			by[fmt.Sprintf("%s[%d].backend", field, i)] = list[i].Backend
+		}
+	}
+	if f.Resource != nil {
+		by["resourceRules.backend"] = f.Resource.Backend
+	}
+	if f.CloudWatch != nil {
+		for i := range f.CloudWatch.Metrics {
+			by[fmt.Sprintf("cloudWatch.metrics[%d].backend", i)] = f.CloudWatch.Metrics[i].Backend
+		}
+	}
+	return by
 }
 
 // Load reads a config file. Mistakes in it are returned as Errors, all at once. Fallback, where set, is the backend of a
@@ -195,6 +225,7 @@ func (f *File) validate(dir string, report func(field, problem string)) {
 	f.Snapshots.validate(below(report, "snapshots"))
 	f.Limits.Validate(below(report, "limits"))
 	f.Shards.validate(known, below(report, "shards"))
+	f.split(report)
 	f.enforce()
 	if f.Standalone {
 		f.standAlone(report)

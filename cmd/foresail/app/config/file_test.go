@@ -32,6 +32,10 @@ import (
 
 const day = 24 * time.Hour
 
+// ofOneShard is said of each query of the store in a file of shards.
+const ofOneShard = ": with shards the embedded store has the series of one of them: " +
+	`have them written to a server that all shards ask (remoteWrite), and name that, as "main"`
+
 // bad holds, for each testdata/NAME.bad.yaml, all lines of its error, from the colon after the file's name on. There is
 // one file for each way in which a config file can be wrong; each package's own checks have their tests there.
 var bad = map[string][]string{
@@ -147,6 +151,13 @@ var bad = map[string][]string{
 		`:4: shards.backend: "store" is not one that all shards ask: name one of backends`,
 		":5: shards.interval: 10ms is too short: use 1s or more",
 	},
+	"shards_metric":         {`:6: metrics[0].backend` + ofOneShard},
+	"shards_limit":          {`:7: metrics[0].limit.backend` + ofOneShard},
+	"shards_pool":           {`:7: pools[0].budget.backend` + ofOneShard},
+	"shards_boost":          {`:6: boost[0].backend` + ofOneShard},
+	"shards_rules":          {`:7: rules[0].backend` + ofOneShard, `:11: externalRules[0].backend` + ofOneShard},
+	"shards_resource_rules": {`:10: resourceRules.backend` + ofOneShard},
+	"shards_cloudwatch":     {`:7: cloudWatch.metrics[1].backend` + ofOneShard},
 	"cloudwatch": {
 		`:2: cloudWatch.namespace: names that begin with AWS/ are those of AWS' own services: choose another one`,
 		`:4: cloudWatch.metrics[0].unit: "Messages" is none of CloudWatch's: use Count, Count/Second, Seconds, Bytes, None or the like`,
@@ -391,7 +402,7 @@ func TestLoadGoodFile(t *testing.T) {
 		CloudWatch: &cloudwatch.Config{
 			Region: "eu-central-1", Endpoint: "https://vpce-1.monitoring.eu-central-1.vpce.amazonaws.com", Namespace: "Pipestream/Kafka", Interval: 10 * time.Second,
 			Metrics: []cloudwatch.Metric{{
-				Name: "ConsumerLag", Query: "kafka_consumergroup_group_lag_sum", Backend: "store", Unit: "Count",
+				Name: "ConsumerLag", Query: "kafka_consumergroup_group_lag_sum", Backend: "tenant", Unit: "Count",
 				Dimensions: map[string]string{"Stage": "prod"}, Labels: map[string]string{"consumergroup": "ConsumerGroup"},
 			}},
 		},
@@ -502,7 +513,7 @@ func TestLoadGoodFile(t *testing.T) {
 			Resource: schema.GroupResource{Resource: "pods"}, NameLabel: "pod_name", NamespaceLabel: "ns", Forecast: &cautious,
 		},
 		{
-			Name: "deployment_load", Query: "sum by (ns, name) (load)", Backend: StoreBackend,
+			Name: "deployment_load", Query: "sum by (ns, name) (load)", Backend: "tenant",
 			Interval: 15 * time.Second, MaxAge: time.Minute,
 			Resource: schema.GroupResource{Group: "apps", Resource: "deployments"}, NameLabel: "name", NamespaceLabel: "ns",
 		},
@@ -517,7 +528,7 @@ func TestLoadGoodFile(t *testing.T) {
 		{
 			Name: "chat_requests", Query: "sum(chat_requests_in_flight)", Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute,
 			Limit: &rules.Limit{PerPod: 100, Quota: rules.Quota{
-				Query: `workload_memory_feasible_replicas_upper_bound{workload="chat"}`, Backend: StoreBackend, Reserve: "10%", MaxAge: 10 * time.Minute,
+				Query: `workload_memory_feasible_replicas_upper_bound{workload="chat"}`, Backend: "tenant", Reserve: "10%", MaxAge: 10 * time.Minute,
 			}},
 		},
 		{
@@ -576,7 +587,7 @@ func legacyOfGoodFile(daily, cautious *rules.Forecast) legacy.Config {
 			SeriesQuery: `queue_depth{name!=""}`, SeriesFilters: []legacy.Filter{{Is: "queue"}},
 			Resources:    legacy.Resources{Template: "<<.Resource>>", Overrides: map[string]legacy.Override{}, Namespaced: &off},
 			MetricsQuery: "sum(<<.Series>>{<<.LabelMatchers>>}) by (name)",
-			Backend:      StoreBackend, Interval: 20 * time.Second, MaxAge: 2 * time.Minute, NaN: "omit", Forecast: cautious,
+			Backend:      "tenant", Interval: 20 * time.Second, MaxAge: 2 * time.Minute, NaN: "omit", Forecast: cautious,
 			Tenancy: rules.Tenancy{EnforceNamespace: &off, Namespaces: []string{"*"}},
 		}, {Backend: "main", Interval: 15 * time.Second, MaxAge: time.Minute}},
 		Resource: &legacy.ResourceRules{CPU: usage, Memory: memory, Window: 3 * time.Minute,
@@ -729,6 +740,11 @@ func TestBackendOfMetrics(t *testing.T) {
 	f(servers+"metrics: [{name: x, query: x, external: {}, backend: store}]", "store", true)
 	f(servers+"metrics: [{name: x, query: x, external: {}}]\nexternalRules: [{}]", "a", false)
 	f(servers+"metrics: [{name: x, query: x, external: {}}]\nexternalRules: [{backend: store}]", "a", true)
+	f(servers+"metrics: [{name: x, query: x, external: {}, limit: {query: y, backend: store}}]", "a", true)
+	f(servers+"metrics: [{name: x, query: x, external: {}, limit: {amount: 1, backend: store}}]", "a", false)
+	f(servers+"metrics: [{name: x, query: x, external: {}, backend: store, limit: {query: y}}]", "store", true)
+	f(servers+"metrics: [{name: x, query: x, external: {}}]\npools: [{name: p, budget: {query: y, backend: store}, members: [{metric: x}]}]", "a", true)
+	f(servers+"metrics: [{name: x, query: x, external: {}}]\nboost: [{name: b, metrics: [x], query: y > 1, backend: store, duration: 10m, factor: 2}]", "a", true)
 	f(servers+"metrics: [{name: x, query: x, external: {}}]\ncollectors: {nodeMemory: [{}]}", "a", true)
 }
 

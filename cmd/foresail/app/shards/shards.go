@@ -2,7 +2,6 @@
 package shards
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -61,22 +60,12 @@ func NewMember(index, total int, pod string) (Member, error) {
 	return Member{shard.Split{Shard: index, Total: total}, pod}, nil
 }
 
-// Check says what of a config file cannot be split: queries of the embedded store, which has the series of this shard alone.
+// Check says what a config file lacks to be split; what cannot be in one that has shards.backend is refused as it is read.
 func (m Member) Check(file *config.File) error {
-	if m.Whole() {
-		return nil
+	if !m.Whole() && file.Shards.Backend == "" {
+		return fmt.Errorf("--total-shards is %d: shards.backend is missing: name the backend that has the series of all shards", m.Total)
 	}
-	var errs []error
-	if file.Shards.Backend == "" {
-		errs = append(errs, fmt.Errorf("--total-shards is %d: shards.backend is missing: name the backend that has the series of all shards", m.Total))
-	}
-	for i, r := range file.Rules {
-		if r.Backend == config.StoreBackend {
-			errs = append(errs, fmt.Errorf("--total-shards is %d: metrics[%d].backend: the embedded store has the series of one shard: "+
-				"have them written to a server that all shards ask (remoteWrite), and name that", m.Total, i))
-		}
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // Owns tells whether a series of a metric is forecast here. Metrics of rules, which are forecast because they were read here, are not split.

@@ -52,11 +52,8 @@ func TestCheck(t *testing.T) {
 	if err := (Member{}).Check(bare); err != nil {
 		t.Error(err)
 	}
-	err := two.Check(bare)
-	for _, want := range []string{"--total-shards is 3: shards.backend is missing", "metrics[0].backend: the embedded store has the series of one shard"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %s", err, want)
-		}
+	if err := two.Check(bare); err == nil || !strings.Contains(err.Error(), "--total-shards is 3: shards.backend is missing") {
+		t.Error(err)
 	}
 }
 
