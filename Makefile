@@ -80,7 +80,7 @@ test-kafka: ## The Kafka collector against a real Apache Kafka broker on loopbac
 	go test -count=1 -timeout 10m -v ./test/kafka -kafka $(CURDIR)/.cache/kafka $(KAFKA_ARGS)
 
 .PHONY: docs
-docs: ## Write docs/CONFIG.md and the dashboards anew, from the code.
+docs: ## Write docs/CONFIG.md, the tables of docs/METRICS.md and the dashboards anew, from the code.
 	go run ./docs/generate
 
 PROMTOOL := $(CURDIR)/.cache/promtool

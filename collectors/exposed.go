@@ -1,6 +1,7 @@
 package collectors
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -10,9 +11,9 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// exposedPrefix stands before the names of collected series on /metrics, so that sums over them are not doubled where
+// Prefix stands before the names of collected series on /metrics, so that sums over them are not doubled where
 // another exporter has series of the same name.
-const exposedPrefix = "foresail_"
+const Prefix = "foresail_"
 
 // exposed shows on /metrics what queries to the store answer with: the newest value of each series that has not ended.
 // Beside that it shows the series of the newest collection under other exporters' names.
@@ -26,22 +27,20 @@ type exposed struct {
 
 // family is what the series of one metric have in common.
 type family struct {
-	desc *prometheus.Desc
-	// untyped stands for gauges that OpenMetrics has no word for: the suffixes and the label of a histogram's or a
-	// summary's parts are theirs alone, so that a gauge called x_sum, or one of quantiles without their sum and count, is
-	// told as what it is not known to be. To queries that makes no difference.
-	untyped bool
+	desc    *prometheus.Desc
+	untyped bool // see Metric.Type
 }
 
-func familyOf(name, help string, key series.Key) family {
-	f := family{desc: prometheus.NewDesc(name, help, nil, nil)}
-	for _, suffix := range []string{"_sum", "_count", "_bucket", "_total"} {
-		f.untyped = f.untyped || strings.HasSuffix(key.Metric, suffix)
-	}
+// familyOf returns the family of a series that is told by a name, with the help that the source has for its metric.
+func familyOf(name string, key series.Key, told []Metric, help string) family {
+	m := Metric{Name: key.Metric, Help: help}
 	for _, l := range key.Labels() {
-		f.untyped = f.untyped || l.Name == "quantile" || l.Name == "le"
+		m.Labels = append(m.Labels, l.Name)
 	}
-	return f
+	if i := slices.IndexFunc(told, func(m Metric) bool { return m.Name == key.Metric }); i >= 0 {
+		m.Help = told[i].Help
+	}
+	return family{prometheus.NewDesc(name, m.Help, nil, nil), m.Type() == "untyped"}
 }
 
 func newExposed() *exposed {
@@ -61,12 +60,12 @@ func (e *exposed) update(r *run, points, stale []series.Point) {
 		e.runs[r] = values
 	}
 	for _, p := range points {
-		if strings.HasPrefix(p.Key.Metric, exposedPrefix) {
+		if strings.HasPrefix(p.Key.Metric, Prefix) {
 			continue
 		}
 		values[p.Key] = p.Value
 		if metric := p.Key.Metric; !has(e.families, metric) {
-			e.families[metric] = familyOf(exposedPrefix+metric, "What the collector "+r.Kind+" stores as "+metric+".", p.Key)
+			e.families[metric] = familyOf(Prefix+metric, p.Key, r.Metrics, "What the collector "+r.Kind+" stores as "+metric+".")
 		}
 	}
 	for _, p := range stale {
@@ -86,7 +85,7 @@ func (e *exposed) alias(r *run, points []series.Point) {
 	e.aliases[r] = points
 	for _, p := range points {
 		if metric := p.Key.Metric; !has(e.aliasFamilies, metric) {
-			e.aliasFamilies[metric] = familyOf(metric, "What the collector "+r.Kind+" knows, by the name that another exporter gives it.", p.Key)
+			e.aliasFamilies[metric] = familyOf(metric, p.Key, r.AliasMetrics, "What the collector "+r.Kind+" knows, by the name that another exporter gives it.")
 		}
 	}
 }

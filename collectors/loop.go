@@ -40,9 +40,13 @@ type Named struct {
 	Interval time.Duration
 	// Timeout bounds one collection; 0 means nine tenths of Interval, which is also the most that it may be.
 	Timeout time.Duration
+	// Metrics say what the series are; a name that is not among them is told of in general words.
+	Metrics []Metric
 	// Aliases returns the last collection's series under names of another exporter, which go onto /metrics as they are and
 	// nowhere else; nil means none. It is called after each collection.
 	Aliases func() []series.Point
+	// AliasMetrics say what those are.
+	AliasMetrics []Metric
 }
 
 // Options are what a loop is made of. All fields are required.

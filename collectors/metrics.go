@@ -33,7 +33,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}, labels),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_collector_errors_total",
-			Help: "Things that collections missed, by reason.",
+			Help: "Things that collections missed, by reason: timeout, unreachable, denied, not_found, bad_data, unsupported, store or other.",
 		}, append(labels, "reason")),
 		series: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "foresail_collector_series",
@@ -41,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}, labels),
 		lastSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "foresail_collector_last_success_timestamp_seconds",
-			Help: "Unix time of the end of the newest complete collection; absent before the first.",
+			Help: "Unix time of the end of the newest complete collection; absent before the first. time() less that is its age.",
 		}, labels),
 		exposed: newExposed(),
 	}

@@ -14,7 +14,7 @@ type Requests struct{ counted *prometheus.Desc }
 // NewRequests returns the collector. One per registry is enough, whichever servers there are.
 func NewRequests() Requests {
 	return Requests{prometheus.NewDesc("foresail_api_requests_total",
-		"Requests to the API server by API group (of metrics APIs; other or none), verb and HTTP status code.", []string{"group", "verb", "code"}, nil)}
+		"Requests to the API server, those for discovery too, by API group (of metrics APIs; other or none), verb and HTTP status code.", []string{"group", "verb", "code"}, nil)}
 }
 
 // Describe implements prometheus.Collector.

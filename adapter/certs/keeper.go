@@ -96,7 +96,7 @@ func New(o Options) (*Keeper, error) {
 	k.secrets = core.Secrets(o.Secret.Namespace)
 	metrics := promauto.With(o.Registerer)
 	k.expiry = metrics.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "foresail_certificate_expiry_timestamp_seconds", Help: "When the certificate in use ends: the serving one, or the authority that signs new ones.",
+		Name: "foresail_certificate_expiry_timestamp_seconds", Help: "Unix time at which the certificate ends that is kept in the Secret: the one that is served (serving) or the authority that signs new ones (authority).",
 	}, []string{"certificate"})
 	k.failing = metrics.NewGauge(prometheus.GaugeOpts{
 		Name: "foresail_certificate_keeping_failed", Help: "1 while the Secret or an APIService cannot be read or written; the log says why.",

@@ -33,7 +33,7 @@ func newMetrics(e *evaluator) *metrics {
 		}, rule),
 		exceeded: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_limit_exceeded_total",
-			Help: "Answers of a rule's query beyond seriesPerRule, and reads of it refused by rulesPerNamespace.",
+			Help: "Answers of a rule's query beyond the config's limit seriesPerRule, and reads of it refused by rulesPerNamespace.",
 		}, []string{"limit", "rule"}),
 		state: state{
 			evaluator: e,

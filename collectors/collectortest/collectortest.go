@@ -28,6 +28,8 @@ type Source interface {
 // is 0 except those in MayBeZero.
 type Peer struct {
 	Source Source
+	// Metrics are what the source says of its series.
+	Metrics []collectors.Metric
 	// Interval is the time between two collections.
 	Interval time.Duration
 	// Settle is how many collections it takes until every series is there.
@@ -90,7 +92,7 @@ func (p *Peer) settled(t *testing.T) map[series.Key]float64 {
 		if err != nil {
 			t.Fatalf("collection %d of a healthy peer: %v", i, err)
 		}
-		values = check(t, points)
+		values = p.check(t, points)
 	}
 	return values
 }
@@ -113,8 +115,9 @@ func (p *Peer) collect(t *testing.T, ctx context.Context) ([]series.Point, error
 }
 
 // check holds for every collection, good or bad.
-func check(t *testing.T, points []series.Point) map[series.Key]float64 {
+func (p *Peer) check(t *testing.T, points []series.Point) map[series.Key]float64 {
 	t.Helper()
+	Told(t, p.Metrics, points)
 	values := make(map[series.Key]float64)
 	for _, p := range points {
 		if _, twice := values[p.Key]; twice {
@@ -140,7 +143,7 @@ func (p *Peer) degraded(t *testing.T, before map[series.Key]float64, points []se
 	if err == nil {
 		t.Error("no error")
 	}
-	for key, value := range check(t, points) {
+	for key, value := range p.check(t, points) {
 		if value == 0 && before[key] != 0 && !slices.Contains(p.MayBeZero, key.Metric) {
 			t.Errorf("%v fell from %v to 0 because it could not be read", key, before[key])
 		}
@@ -162,7 +165,7 @@ func (p *Peer) recovers(t *testing.T, before map[series.Key]float64) {
 	if err != nil {
 		t.Errorf("two intervals after the peer was back: %v", err)
 	}
-	now := check(t, points)
+	now := p.check(t, points)
 	for key := range before {
 		if _, back := now[key]; !back {
 			t.Errorf("two intervals after the peer was back, %v is still missing", key)

@@ -16,7 +16,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
+	"github.com/foresail/foresail/collectors/collectortest"
 	"github.com/foresail/foresail/collectors/kafka/connect"
+	"github.com/foresail/foresail/collectors/kafka/exporter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -136,6 +138,8 @@ func collect(t *testing.T, s *Source) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), interval*9/10)
 	defer cancel()
 	points, err := s.Collect(ctx)
+	collectortest.Told(t, Metrics(), points)
+	collectortest.Told(t, exporter.Metrics(), s.Aliases())
 	out := make(map[string]float64, len(points))
 	for _, p := range points {
 		out[p.Key.String()] = p.Value

@@ -739,6 +739,7 @@ func TestConformance(t *testing.T) {
 		p.source = s
 		var fault *kfake.FaultHandle
 		return &collectortest.Peer{
+			Metrics:   Metrics(),
 			Source:    p,
 			Interval:  interval,
 			Settle:    5,

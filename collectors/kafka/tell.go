@@ -10,12 +10,11 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// The metrics; docs/KAFKA.md has their units and meanings. All carry the label cluster.
+// The metrics; Metrics has their labels, units and meanings.
 const (
-	// These carry the label topic.
 	produceRate    = "kafka_topic_produce_messages_per_second"
 	topicCompacted = "kafka_topic_compacted"
-	// These carry the labels consumergroup and topic, the first one partition too.
+
 	lagPartition   = "kafka_consumergroup_lag"
 	lagSum         = "kafka_consumergroup_lag_sum"
 	lagMax         = "kafka_consumergroup_lag_max"
@@ -31,7 +30,7 @@ const (
 	hotRatio       = "kafka_consumergroup_hot_partition_ratio"
 	coverage       = "kafka_consumergroup_coverage_ratio"
 	shareLag       = "kafka_sharegroup_lag"
-	// These carry the label consumergroup, the last one state too.
+
 	groupLag       = "kafka_consumergroup_group_lag_sum"
 	groupGrowth    = "kafka_consumergroup_group_lag_growth_messages_per_second"
 	demand         = "kafka_consumergroup_demand_messages_per_second"

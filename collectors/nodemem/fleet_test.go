@@ -258,7 +258,7 @@ func TestConformanceOfPages(t *testing.T) {
 				f := newFleet(t, map[string]http.Handler{"localhost:1": page, "localhost:2": page})
 				s := f.source(Config{Source: kind, Targets: targets(1, 2)}, nil)
 				return &collectortest.Peer{
-					Source: s, Interval: 15 * time.Second, Settle: 7, MayBeZero: []string{coverageRatio},
+					Source: s, Metrics: Metrics(), Interval: 15 * time.Second, Settle: 7, MayBeZero: []string{coverageRatio},
 					Hang: func() {
 						f.answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "localhost:1", "localhost:2")
 					},
@@ -291,7 +291,7 @@ func TestConformanceOfKubelets(t *testing.T) {
 			TLS: &secure.TLS{InsecureSkipVerify: true},
 		}, &rest.Config{Host: "http://localhost:9", Dial: f.dial})
 		return &collectortest.Peer{
-			Source: s, Interval: 15 * time.Second, Settle: 7, MayBeZero: []string{coverageRatio},
+			Source: s, Metrics: Metrics(), Interval: 15 * time.Second, Settle: 7, MayBeZero: []string{coverageRatio},
 			Hang: func() {
 				f.answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, append(kubelets, "localhost:9")...)
 			},
@@ -443,7 +443,7 @@ func TestConformanceOfTheMetricsAPI(t *testing.T) {
 		f := newFleet(t, map[string]http.Handler{"localhost:9": server})
 		s := f.source(Config{Source: MetricsAPI}, &rest.Config{Host: "http://localhost:9", Dial: f.dial})
 		return &collectortest.Peer{
-			Source: s, Interval: 15 * time.Second, Settle: 8, MayBeZero: []string{coverageRatio},
+			Source: s, Metrics: Metrics(), Interval: 15 * time.Second, Settle: 8, MayBeZero: []string{coverageRatio},
 			Hang: func() {
 				server.Metrics(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 			},

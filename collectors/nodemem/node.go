@@ -12,8 +12,7 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// The metrics, in bytes, bytes per second, seconds and as ratios, with the labels node, source and, where there are
-// pools, pool.
+// The metrics of a node, the last one of a pool; Metrics has their labels, units and meanings.
 const (
 	capacityBytes   = "node_memory_capacity_bytes"
 	allocatable     = "node_memory_allocatable_bytes"

@@ -72,6 +72,7 @@ func (h procfs) source() *Source {
 func values(t *testing.T, s *Source) (map[string]float64, error) {
 	t.Helper()
 	points, err := s.Collect(t.Context())
+	collectortest.Told(t, Metrics(), points)
 	out := make(map[string]float64, len(points))
 	for _, p := range points {
 		out[p.Key.String()] = p.Value
@@ -293,6 +294,7 @@ func TestConformance(t *testing.T) {
 		move := advance
 		return &collectortest.Peer{
 			Source:     advancing{h.source(), &move},
+			Metrics:    Metrics(),
 			Interval:   15 * time.Second,
 			Settle:     6,
 			CannotHang: "it is the kernel of this host, which answers from memory",

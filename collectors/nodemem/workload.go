@@ -12,14 +12,12 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// The metrics of a workload, with the labels namespace, kind, workload and source.
+// The metrics of a workload.
 const (
 	feasibleReplicas   = "workload_memory_feasible_replicas_upper_bound"
 	workloadExhaustion = "workload_memory_exhaustion_seconds"
 	workloadExpected   = "workload_memory_expected_bytes"
-	// podInfo is 1 and tells by the labels pod and node where a pod runs, so that a query can give pods what is known of
-	// their nodes.
-	podInfo = "workload_memory_pod_info"
+	podInfo            = "workload_memory_pod_info"
 )
 
 // errNoPod is the error of a workload of which nothing is known.

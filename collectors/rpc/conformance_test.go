@@ -94,6 +94,7 @@ func (p *pair) set(page http.HandlerFunc, ports ...int) {
 // peer is the two as the other end of a source.
 func (p *pair) peer(s *Source, closePeer func()) *collectortest.Peer {
 	return &collectortest.Peer{
+		Metrics:  Metrics(),
 		Source:   s,
 		Interval: s.config.Interval,
 		Settle:   2,
@@ -276,7 +277,7 @@ func TestConformanceOfChannelzAndORCA(t *testing.T) {
 					t.Fatal(err)
 				}
 				return &collectortest.Peer{
-					Source: s, Interval: c.Interval, Settle: 2, MayBeZero: []string{idleSeconds},
+					Source: s, Metrics: Metrics(), Interval: c.Interval, Settle: 2, MayBeZero: []string{idleSeconds},
 					Hang:    func() { a.set("hang") },
 					Gone:    a.stop,
 					Heal:    func() { a.set(""); a.start() },

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/foresail/foresail/collectors"
+	"github.com/foresail/foresail/collectors/collectortest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,6 +47,7 @@ func newSource(t *testing.T, c Config) *Source {
 func collect(t *testing.T, s *Source) (map[string]float64, error) {
 	t.Helper()
 	points, err := s.Collect(t.Context())
+	collectortest.Told(t, Metrics(), points)
 	out := make(map[string]float64, len(points))
 	for _, p := range points {
 		out[p.Key.String()] = p.Value

@@ -13,7 +13,7 @@ import (
 	"github.com/foresail/foresail/forecast/series"
 )
 
-// The metrics of one server, with the labels namespace and pod: calls, calls per second, and shares of 0 to 1.
+// The metrics of one server; Metrics has their labels, units and meanings.
 const (
 	inflight          = "grpc_server_inflight"
 	inflightUnary     = "grpc_server_inflight_unary"
@@ -23,17 +23,17 @@ const (
 	requests          = "grpc_server_requests_per_second"
 	errorsRatio       = "grpc_server_errors_ratio"
 	overloadRatio     = "grpc_server_overload_ratio"
-	utilization       = "grpc_server_utilization_ratio" // and the label source
+	utilization       = "grpc_server_utilization_ratio"
 )
 
-// The metrics of all servers of a set in a namespace, with the labels namespace and workload.
+// The metrics of all servers of a set in a namespace.
 const (
 	totalInflight = "grpc_server_workload_inflight"
 	totalMean     = "grpc_server_workload_inflight_mean"
 	totalRequests = "grpc_server_workload_requests_per_second"
 	coverage      = "grpc_server_workload_coverage_ratio"
-	latency       = "grpc_server_latency_seconds"   // and the label quantile
-	saturated     = "grpc_server_latency_saturated" // and the label quantile
+	latency       = "grpc_server_latency_seconds"
+	saturated     = "grpc_server_latency_saturated"
 	idleSeconds   = "grpc_server_idle_seconds"
 )
 

@@ -1,10 +1,9 @@
-// Command generate writes what is made of the code: the dashboards, and the page of all config fields. It is run in the root of the
-// repository.
+// Command generate writes what is made of the code: the dashboards, the page of all config fields, and the tables on that of all
+// metrics. It is run in the root of the repository.
 package main
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 
@@ -42,10 +41,11 @@ func files(root string) (map[string][]byte, error) {
 	for name, text := range dashboards {
 		all["manifests/grafana/"+name] = text
 	}
-	page, err := configPage(root)
-	if err != nil {
+	if all["docs/CONFIG.md"], err = configPage(root); err != nil {
 		return nil, err
 	}
-	maps.Copy(all, map[string][]byte{"docs/CONFIG.md": page})
+	if all["docs/METRICS.md"], err = metricsPage(root); err != nil {
+		return nil, err
+	}
 	return all, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/self"
 	"github.com/foresail/foresail/collectors"
 	"github.com/foresail/foresail/collectors/kafka"
+	"github.com/foresail/foresail/collectors/kafka/exporter"
 	"github.com/foresail/foresail/collectors/nodemem"
 	"github.com/foresail/foresail/collectors/rpc"
 )
@@ -78,7 +79,7 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot set up the Kafka collector %s: %w", c.Name, err)
 		}
-		add(collectors.Named{Kind: "kafka", Name: c.Name, Interval: c.Interval, Aliases: source.Aliases}, source)
+		add(collectors.Named{Kind: "kafka", Name: c.Name, Interval: c.Interval, Metrics: kafka.Metrics(), Aliases: source.Aliases, AliasMetrics: exporter.Metrics()}, source)
 		named[len(named)-1].Source = a.opts.Shard.Kafka(source)
 	}
 	for _, c := range c.GRPC {
@@ -92,14 +93,14 @@ func (a *App) connectSources(c config.Collectors) (_ *sources, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot set up the gRPC collector %s: %w", c.Name, err)
 		}
-		add(collectors.Named{Kind: "grpc", Name: c.Name, Interval: c.Interval}, source)
+		add(collectors.Named{Kind: "grpc", Name: c.Name, Interval: c.Interval, Metrics: rpc.Metrics()}, source)
 	}
 	for _, c := range c.NodeMemory {
 		source, err := nodemem.New(nodemem.Options{Config: c, Cluster: client})
 		if err != nil {
 			return nil, fmt.Errorf("cannot set up the node memory collector %s: %w", c.Name, err)
 		}
-		add(collectors.Named{Kind: "node_memory", Name: c.Name, Interval: c.Interval}, source)
+		add(collectors.Named{Kind: "node_memory", Name: c.Name, Interval: c.Interval, Metrics: nodemem.Metrics()}, source)
 	}
 	var sink collectors.Sink
 	if a.store != nil {

@@ -17,10 +17,11 @@ import (
 // Name is what this set of names is called in the configuration.
 const Name = "kafka_exporter"
 
+// The metrics; Metrics has their labels and meanings.
 const (
 	clusterBrokers = "kafka_brokers"
-	brokerInfo     = "kafka_broker_info" // labels id and address; always 1
-	// These carry the label topic, all but the first one partition too.
+	brokerInfo     = "kafka_broker_info"
+
 	topicPartitions   = "kafka_topic_partitions"
 	newestOffset      = "kafka_topic_partition_current_offset"
 	oldestOffset      = "kafka_topic_partition_oldest_offset"
@@ -29,7 +30,7 @@ const (
 	replicas          = "kafka_topic_partition_replicas"
 	inSync            = "kafka_topic_partition_in_sync_replica"
 	underReplicated   = "kafka_topic_partition_under_replicated_partition"
-	// These carry the label consumergroup, all but the first one topic, those that are no sums partition too.
+
 	groupMembers = "kafka_consumergroup_members"
 	groupOffset  = "kafka_consumergroup_current_offset"
 	offsetSum    = "kafka_consumergroup_current_offset_sum"

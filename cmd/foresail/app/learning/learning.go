@@ -98,12 +98,12 @@ func New(o Options) (*Learner, error) {
 		turns: map[string]*turns{},
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "foresail_demand_forecasts_refused_total",
-			Help: "Reads of rules' metrics that had no forecast begun because there are as many as there may be.",
+			Help: "Reads of metrics of rules and externalRules that had no forecast begun because there are as many as there may be.",
 		}),
 	}
 	kept := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "foresail_demand_forecasts",
-		Help: "Metrics of rules that are forecast because they were read.",
+		Help: "Metrics of rules and externalRules that are forecast because they were read.",
 	}, func() float64 { return float64(len(l.wanted())) })
 	for _, c := range []prometheus.Collector{l.refused, kept} {
 		if err := o.Registerer.Register(c); err != nil {

@@ -91,16 +91,18 @@ func (m Member) Labels(reg prometheus.Registerer) prometheus.Registerer {
 
 // Register adds the metrics that say which shard this is.
 func (m Member) Register(reg prometheus.Registerer) error {
-	for name, told := range map[string]struct {
-		value int
-		help  string
-	}{
-		"foresail_shard_ordinal": {m.Shard, "Which of the shards this process is, from 0 on."},
-		"foresail_total_shards":  {max(m.Total, 1), "Number of shards that forecasts and collectors are split over, as this process knows it."},
-	} {
-		if err := reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: told.help}, func() float64 { return float64(told.value) })); err != nil {
-			return fmt.Errorf("cannot register the metrics of shards: %w", err)
-		}
+	ordinal := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "foresail_shard_ordinal",
+		Help: "Which of the shards this process is, from 0 on.",
+	})
+	total := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "foresail_total_shards",
+		Help: "Number of shards that forecasts and collectors are split over, as this process knows it; the same everywhere, but for the time in which it is changed.",
+	})
+	ordinal.Set(float64(m.Shard))
+	total.Set(float64(max(m.Total, 1)))
+	if err := errors.Join(reg.Register(ordinal), reg.Register(total)); err != nil {
+		return fmt.Errorf("cannot register the metrics of shards: %w", err)
 	}
 	return nil
 }

@@ -16,14 +16,23 @@ type metrics struct {
 }
 
 func newMetrics() *metrics {
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-	}
 	return &metrics{
-		succeeded: gauge("foresail_snapshot_last_success_timestamp_seconds", "When what forecasts have learnt was saved last; 0 before that."),
-		seconds:   gauge("foresail_snapshot_save_seconds", "Time that took."),
-		bytes:     gauge("foresail_snapshot_bytes", "Size of that."),
-		restored:  gauge("foresail_snapshot_restored_series", "Series that went on from a snapshot at the start."),
+		succeeded: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "foresail_snapshot_last_success_timestamp_seconds",
+			Help: "Unix time at which what forecasts have learnt was saved last; 0 before that.",
+		}),
+		seconds: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "foresail_snapshot_save_seconds",
+			Help: "Time that the last save of it took.",
+		}),
+		bytes: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "foresail_snapshot_bytes",
+			Help: "Size of the last that was saved.",
+		}),
+		restored: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "foresail_snapshot_restored_series",
+			Help: "Series that went on from a snapshot at the start.",
+		}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_snapshot_failures_total",
 			Help: "Snapshots that were not saved (permission, no_space, write) or not loaded as a whole (version, damaged, read, permission), " +
