@@ -4,11 +4,11 @@ import "github.com/prometheus/client_golang/prometheus"
 
 var (
 	limitDesc = prometheus.NewDesc("foresail_limit",
-		"The most that is served of a metric by its limit, without the reserve, in the metric's unit; none where it is not known.", []string{"metric"}, nil)
+		"The most that is served of a metric by its limit, without the reserve, in units of the metric; none where it is not known.", []string{"metric"}, nil)
 	limitKnownDesc = prometheus.NewDesc("foresail_limit_known",
 		"Whether a metric's limit is known (1) or the metric is served without one (0).", []string{"metric"}, nil)
 	limitDemandDesc = prometheus.NewDesc("foresail_limit_demand",
-		"What would be served of a metric with a limit if it had none, or of its forecast if that is more.", []string{"metric"}, nil)
+		"What would be served of a metric with a limit if it had none, or of its forecast if that is more, in units of the metric.", []string{"metric"}, nil)
 	budgetDesc = prometheus.NewDesc("foresail_pool_budget",
 		"What the members of a pool share, without the reserve, in its own unit; none where it is not known, and nobody is limited by it.", []string{"pool"}, nil)
 	demandDesc = prometheus.NewDesc("foresail_pool_demand",

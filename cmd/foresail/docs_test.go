@@ -109,9 +109,17 @@ func TestReadmeNamesRealCommands(t *testing.T) {
 	}
 }
 
-// The metrics and the commands that the pages for bad days name exist.
+// The metrics that pages name exist, and the commands of those for bad days.
 func TestRunbookNamesWhatThereIs(t *testing.T) {
 	all := read(t, "../../docs/METRICS.md")
+	collected := regexp.MustCompile(`\b(?:kafka_(?:consumergroup|sharegroup|topic)|grpc_server|node_memory|workload_memory)_[a-z_]*[a-z]`)
+	for _, page := range []string{"KAFKA.md", "GRPC.md", "NODE_MEMORY.md"} {
+		for _, name := range collected.FindAllString(read(t, "../../docs/"+page), -1) {
+			if !strings.Contains(all, "`foresail_"+name) && !strings.Contains(all, "`"+name) && name != "node_memory_share" { // an example's own
+				t.Errorf("%s names the metric %s, which does not exist", page, name)
+			}
+		}
+	}
 	_, help, _ := call(t)
 	for _, page := range []string{"RUNBOOK.md", "KNOWN_ISSUES.md", "THREAT_MODEL.md", "RELIABILITY.md"} {
 		text := read(t, "../../docs/"+page)

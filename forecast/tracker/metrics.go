@@ -56,7 +56,7 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 		issued:   prometheus.NewDesc("foresail_forecast_issued_timestamp_seconds", "Unix time from which the forecast looks ahead: the end of the newest step that it knows of.", of, nil),
 		forecast: prometheus.NewDesc("foresail_forecast", "Quantiles of the value one full lead ahead, in units of the metric.", quantiles, nil),
 		window:   prometheus.NewDesc("foresail_forecast_window_max", "Quantiles of the largest sample within the lead, as it is served, in units of the metric.", quantiles, nil),
-		due:      prometheus.NewDesc("foresail_forecast_due", "Quantiles that had been forecast, one full lead ago, for the newest grid value.", quantiles, nil),
+		due:      prometheus.NewDesc("foresail_forecast_due", "Quantiles that had been forecast, one full lead ago, for the newest grid value, in units of the metric.", quantiles, nil),
 		error:    prometheus.NewDesc("foresail_forecast_error", "The newest grid value minus the median that had been forecast for it, in units of the metric.", ahead, nil),
 		state:    prometheus.NewDesc("foresail_forecast_state", "1 for the reason why the forecast is trusted or not.", []string{"metric", "series", "reason"}, nil),
 		skill:    prometheus.NewDesc("foresail_forecast_skill_ratio", "1 - loss/naive loss of the window maximum's .9 quantile, over a week.", of, nil),
@@ -64,8 +64,8 @@ func newExporter(table func() *Table, now func() time.Time) *exporter {
 		coverage: prometheus.NewDesc("foresail_forecast_coverage_ratio", "Share of window maxima that were not above their .9 quantile, over a week.", of, nil),
 		peak:     prometheus.NewDesc("foresail_forecast_peak_ratio", "What the window maximum's median was multiplied by, from means of steps to the largest samples in them; 1 or more.", of, nil),
 		matured:  prometheus.NewDesc("foresail_forecast_matured_total", "Forecasts one full lead ahead whose time has come.", of, nil),
-		covered:  prometheus.NewDesc("foresail_forecast_covered_total", "Those of them whose .9 quantile was not exceeded.", of, nil),
-		errors:   prometheus.NewDesc("foresail_forecast_absolute_error_total", "Sum of the absolute errors of their medians, in units of the metric.", of, nil),
+		covered:  prometheus.NewDesc("foresail_forecast_covered_total", "Forecasts one full lead ahead whose time has come and whose .9 quantile was not exceeded.", of, nil),
+		errors:   prometheus.NewDesc("foresail_forecast_absolute_error_total", "Sum of the absolute errors of the medians of forecasts whose time has come, in units of the metric.", of, nil),
 	}
 }
 

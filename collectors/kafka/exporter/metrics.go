@@ -16,12 +16,12 @@ func Metrics() []collectors.Metric {
 		{Name: partitionLeader, Labels: partition, Unit: "broker", Help: "Id of the leader; absent without a leader, never 0 for that."},
 		{Name: leaderIsPreferred, Labels: partition, Unit: "0 or 1", Help: "Whether the leader is the preferred one; absent without a leader."},
 		{Name: replicas, Labels: partition, Unit: "replicas", Help: "Replicas of the partition."},
-		{Name: inSync, Labels: partition, Unit: "replicas", Help: "Those that are in sync."},
-		{Name: underReplicated, Labels: partition, Unit: "0 or 1", Help: "Whether one is not."},
+		{Name: inSync, Labels: partition, Unit: "replicas", Help: "Replicas of the partition that are in sync."},
+		{Name: underReplicated, Labels: partition, Unit: "0 or 1", Help: "Whether a replica of the partition is not in sync."},
 		{Name: groupMembers, Labels: group, Unit: "members", Help: "Members of the group, of KIP-848 and share groups too."},
 		{Name: groupOffset, Labels: each, Unit: "offset", Help: "What is committed; absent where nothing is, never -1; not of share groups."},
-		{Name: offsetSum, Labels: both, Unit: "offsets", Help: "Sum of that over the partitions with a commit."},
-		{Name: groupLag, Labels: each, Unit: "messages", Help: "End of the log less the commit, never -1 or below 0; by noCommit without a commit; absent for a topic that could not be read as a whole."},
-		{Name: lagSum, Labels: both, Unit: "messages", Help: "Sum of that over the partitions."},
+		{Name: offsetSum, Labels: both, Unit: "offsets", Help: "Sum of what is committed, over the partitions with a commit; not of share groups."},
+		{Name: groupLag, Labels: each, Unit: "messages", Help: "End of the log less the commit, never -1 or below 0; by `noCommit` without a commit; absent for a topic that could not be read as a whole."},
+		{Name: lagSum, Labels: both, Unit: "messages", Help: "Sum of the lag over the partitions; absent for a topic that could not be read as a whole."},
 	}
 }
