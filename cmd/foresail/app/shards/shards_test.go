@@ -163,7 +163,7 @@ foresail_forecast_x{replica="foresail-2",shard="2"} 0
 # HELP foresail_shard_ordinal Which of the shards this process is, from 0 on.
 # TYPE foresail_shard_ordinal gauge
 foresail_shard_ordinal 2
-# HELP foresail_total_shards Number of shards that forecasts and collectors are split over, as this process knows it.
+# HELP foresail_total_shards Number of shards that forecasts and collectors are split over, as this process knows it; the same everywhere, but for the time in which it is changed.
 # TYPE foresail_total_shards gauge
 foresail_total_shards 3
 `)); err != nil {

@@ -64,7 +64,7 @@ func TestSaveIsAtomic(t *testing.T) {
 		t.Errorf("%q, %v", data, err)
 	}
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP foresail_snapshot_bytes Size of that.
+# HELP foresail_snapshot_bytes Size of the last that was saved.
 # TYPE foresail_snapshot_bytes gauge
 foresail_snapshot_bytes 5
 `), "foresail_snapshot_bytes"); err != nil {
