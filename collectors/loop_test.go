@@ -209,7 +209,7 @@ func TestLoopBoundsACollection(t *testing.T) {
 		r := start(t, &script{steps: []step{{names: []string{"a"}, takes: time.Hour}}})
 		collections(3)
 		wantMetrics(t, r.reg, "foresail_collector_errors_total", `
-# HELP foresail_collector_errors_total Things that collections missed, by reason.
+# HELP foresail_collector_errors_total Things that collections missed, by reason: timeout, unreachable, denied, not_found, bad_data, unsupported, store or other.
 # TYPE foresail_collector_errors_total counter
 foresail_collector_errors_total{collector="kafka",reason="timeout",target="orders"} 2
 `)
@@ -236,7 +236,7 @@ func TestLoopStoresWhatIsGood(t *testing.T) {
 			"# TYPE foresail_collector_up gauge\nforesail_collector_up{collector=\"kafka\",target=\"orders\"} 0\n")
 		// Two collections with two Denied and one timeout each.
 		wantMetrics(t, r.reg, "foresail_collector_errors_total", `
-# HELP foresail_collector_errors_total Things that collections missed, by reason.
+# HELP foresail_collector_errors_total Things that collections missed, by reason: timeout, unreachable, denied, not_found, bad_data, unsupported, store or other.
 # TYPE foresail_collector_errors_total counter
 foresail_collector_errors_total{collector="kafka",reason="denied",target="orders"} 4
 foresail_collector_errors_total{collector="kafka",reason="timeout",target="orders"} 2
@@ -333,7 +333,7 @@ func TestLoopTellsThatItCannotStore(t *testing.T) {
 		r.sink.mu.Unlock()
 		collections(2) // a sample and then a stale mark are lost
 		wantMetrics(t, r.reg, "foresail_collector_errors_total", `
-# HELP foresail_collector_errors_total Things that collections missed, by reason.
+# HELP foresail_collector_errors_total Things that collections missed, by reason: timeout, unreachable, denied, not_found, bad_data, unsupported, store or other.
 # TYPE foresail_collector_errors_total counter
 foresail_collector_errors_total{collector="kafka",reason="store",target="orders"} 2
 `)

@@ -2,6 +2,7 @@
 package shards
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
