@@ -34,9 +34,9 @@ const (
 // ExplainLive writes the ways of a read as the server behind this address of its web port goes them now. The error wraps
 // ErrRead where the read itself is wrong.
 func ExplainLive(ctx context.Context, w io.Writer, server, metric, namespace, selector string) error {
-	base, err := url.Parse(server)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return fmt.Errorf("%w: --server is %q and must be the address of a web port, as in http://localhost:8080", ErrRead, server)
+	base, err := WebPort("--server", server)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRead, err)
 	}
 	ways, err := Ask(ctx, http.DefaultClient, base, metric, namespace, selector)
 	for i := range ways {
@@ -45,6 +45,15 @@ func ExplainLive(ctx context.Context, w io.Writer, server, metric, namespace, se
 		}
 	}
 	return err
+}
+
+// WebPort is the address of a server's web port, as a flag has it.
+func WebPort(flag, address string) (*url.URL, error) {
+	base, err := url.Parse(address)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, fmt.Errorf("%s is %q and must be the address of a web port, as in http://localhost:8080", flag, address)
+	}
+	return base, nil
 }
 
 // Ask has the server behind this address of its web port tell the ways of a read. The error wraps ErrRead where the read itself

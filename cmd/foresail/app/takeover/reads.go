@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -77,9 +76,9 @@ func (r *run) check(ctx context.Context, changes []change) error {
 	if err != nil {
 		return err
 	}
-	base, err := url.Parse(address)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return InputError{fmt.Errorf("--url is %q and must be the address of a web port, as in http://localhost:8080", address)}
+	base, err := inspect.WebPort("--url", address)
+	if err != nil {
+		return InputError{err}
 	}
 	missing := 0
 	for _, read := range reads {
