@@ -105,7 +105,7 @@ func (o *offer) readers() []string {
 
 var errAnywhere = errors.New("it depends on the resource")
 
-// withForecasts adds an offer and, where there is one, that of its forecast.
+// add adds an offer and, where there is one, that of its forecast.
 func (s *served) add(o offer, forecast *rules.Forecast) {
 	s.offers = append(s.offers, &o)
 	if forecast == nil {
