@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 CONTROLPLANE := test/controlplane
 E2E_ARGS ?=
 # What attacks, kills and fills takes the processor from what is to be on time, so it runs after it.
-FAULTS := ^Test(UnderAttack|Killed|DiskFull|APIServerAway|Replicas)$$
+FAULTS := ^Test(UnderAttack|Killed|DiskFull|APIServerAway|Replicas|Partition|Expired|ClockJumps)$$
 ORACLE ?= all
 
 # The race detector needs a C compiler; without one the tests run all the same, and say so. Pure packages start no goroutine, so

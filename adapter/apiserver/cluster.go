@@ -168,6 +168,7 @@ func (f *Flags) reach(config *rest.Config) error {
 func buildCluster(flags *Flags, client *rest.Config, keeping *certs.Options, opts Options) (*genericapiserver.GenericAPIServer, error) {
 	config := genericapiserver.NewRecommendedConfig(cmapiserver.Codecs)
 	config.ClientConfig = client
+	files := flags.SecureServing.ServerCert.CertKey.CertFile != "" // here, for later it may be one that the library has made
 	if err := flags.ApplyTo(config); err != nil {
 		return nil, fmt.Errorf("cannot set up serving with the cluster at %s (the service account needs the roles "+
 			"system:auth-delegator and, in kube-system, extension-apiserver-authentication-reader): %w", client.Host, err)
@@ -177,6 +178,9 @@ func buildCluster(flags *Flags, client *rest.Config, keeping *certs.Options, opt
 		if err := keep(&config.Config, keeping, client, &opts); err != nil {
 			return nil, err
 		}
+	}
+	if files {
+		certs.Watch(config.SecureServing.Cert, opts.Logger, opts.Registerer)
 	}
 	return build(&config.Config, opts)
 }

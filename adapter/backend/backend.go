@@ -31,6 +31,7 @@ const (
 	BadData     = wire.BadData
 	Partial     = wire.Partial
 	TooLarge    = wire.TooLarge
+	Clock       = wire.Clock
 	Canceled    = wire.Canceled
 )
 

@@ -213,6 +213,35 @@ func TestQueryStatus(t *testing.T) {
 	}
 }
 
+// A server whose clock is another hour's would be asked for that hour's values. A server that tells no time is believed.
+func TestAnotherClockIsRefused(t *testing.T) {
+	var date string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Date"] = nil
+		if date != "" {
+			w.Header().Set("Date", date)
+		}
+		fmt.Fprint(w, `{"status":"success","data":{"resultType":"scalar","result":[1772452800,"1"]}}`)
+	}))
+	t.Cleanup(s.Close)
+	p := newTestBackend(t, s.URL, nil)
+	for off, says := range map[time.Duration]string{
+		0: "", 4 * time.Minute: "", -4 * time.Minute: "", time.Hour: "ahead of this machine's", -time.Hour: "behind this machine's",
+	} {
+		date = time.Now().Add(off).UTC().Format(http.TimeFormat)
+		if _, err := p.Query(t.Context(), "lag", noon); says != "" {
+			wantError(t, err, Clock, 200, says)
+		} else if err != nil {
+			t.Errorf("%v off: %v", off, err)
+		}
+	}
+	for _, date = range []string{"", "soon"} {
+		if _, err := p.Query(t.Context(), "lag", noon); err != nil {
+			t.Errorf("date %q: %v", date, err)
+		}
+	}
+}
+
 func TestRedirectIsNamedNotFollowed(t *testing.T) {
 	s := httptest.NewServer(http.RedirectHandler("https://login.example.com/oauth", http.StatusFound))
 	defer s.Close()

@@ -169,6 +169,9 @@ func (s *Store) enter(ctx context.Context) (_ context.Context, leave func(), err
 // an *Error.
 func (s *Store) Query(ctx context.Context, expr string, at time.Time) (points []series.Point, err error) {
 	defer s.metrics.track(s.name, "query")(&err)
+	if err := s.sameTime(time.Now()); err != nil {
+		return nil, err
+	}
 	err = s.run(ctx, func(ctx context.Context) (promql.Query, error) {
 		return s.engine.NewInstantQuery(ctx, s.db, nil, expr, at)
 	}, func(answer parser.Value) error {
@@ -176,6 +179,19 @@ func (s *Store) Query(ctx context.Context, expr string, at time.Time) (points []
 		return err
 	})
 	return points, err
+}
+
+// maxAhead is how much newer than the clock the newest sample may be; collectors take none that is further ahead.
+const maxAhead = time.Minute
+
+// sameTime refuses to tell what was before a clock was set back: until it has caught up, the store takes no newer samples.
+func (s *Store) sameTime(now time.Time) error {
+	newest := time.UnixMilli(s.db.Head().MaxTime())
+	if newest.Sub(now) <= maxAhead {
+		return nil
+	}
+	return &Error{Backend: s.name, Kind: wire.Clock, Message: fmt.Sprintf("its newest sample is of %s and the clock says %s: the clock was set back; "+
+		"set it right, or wait, or start with another store.path", newest.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))}
 }
 
 // QueryRange evaluates the expression at from, from+step, ... up to and including to, and returns one run per series;

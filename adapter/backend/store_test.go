@@ -163,6 +163,23 @@ func TestStoreErrors(t *testing.T) {
 	}
 }
 
+// A store that has samples of an hour that the clock has yet to reach takes no others, and so does not tell of what was before it.
+func TestTheClockIsSetBack(t *testing.T) {
+	s := openTestStore(t, t.TempDir())
+	now := time.Now().Truncate(time.Second).UTC()
+	mustAppend(t, s, point(lag("a"), now.Add(-time.Hour), 1))
+	mustAppend(t, s, point(lag("a"), now.Add(30*time.Second), 2))
+	if got := vector(t, s, "lag", now.Add(-time.Hour)); got != `lag{group="a"} 1` {
+		t.Errorf("half a minute ahead: %q", got)
+	}
+	mustAppend(t, s, point(lag("a"), now.Add(2*time.Minute), 3))
+	_, err := s.Query(t.Context(), "lag", now.Add(-time.Hour))
+	wantError(t, err, Clock, 0, "the clock was set back", "store.path")
+	if got := s.sameTime(now.Add(2 * time.Minute)); got != nil {
+		t.Errorf("once the clock has caught up: %v", got)
+	}
+}
+
 func TestStoreRefusesNativeHistograms(t *testing.T) {
 	s := openTestStore(t, t.TempDir())
 	app := s.db.Appender(t.Context())

@@ -94,14 +94,17 @@ func New(o Options) (*Keeper, error) {
 		return nil, fmt.Errorf("cannot use the cluster's address or credentials: %w", err)
 	}
 	k.secrets = core.Secrets(o.Secret.Namespace)
-	metrics := promauto.With(o.Registerer)
-	k.expiry = metrics.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "foresail_certificate_expiry_timestamp_seconds", Help: "Unix time at which the certificate ends that is kept in the Secret: the one that is served (serving) or the authority that signs new ones (authority).",
-	}, []string{"certificate"})
-	k.failing = metrics.NewGauge(prometheus.GaugeOpts{
+	k.expiry = newExpiry(o.Registerer)
+	k.failing = promauto.With(o.Registerer).NewGauge(prometheus.GaugeOpts{
 		Name: "foresail_certificate_keeping_failed", Help: "1 while the Secret or an APIService cannot be read or written; the log says why.",
 	})
 	return k, nil
+}
+
+func newExpiry(reg prometheus.Registerer) *prometheus.GaugeVec {
+	return promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
+		Name: "foresail_certificate_expiry_timestamp_seconds", Help: "Unix time at which the certificate ends that is served (serving), from a Secret or from files, or the Secret's authority that signs new ones (authority).",
+	}, []string{"certificate"})
 }
 
 // dated notes what time the API server has.

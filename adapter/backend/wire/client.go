@@ -53,6 +53,9 @@ func (c *Client) Query(ctx context.Context, form url.Values) (Answer, error) {
 		return Answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if err := c.sameTime(resp.Header.Get("Date"), time.Now()); err != nil {
+		return Answer{}, err
+	}
 	body, isBuffer := c.buffers.Get().(*bytes.Buffer)
 	if !isBuffer {
 		body = new(bytes.Buffer)
@@ -74,6 +77,24 @@ func (c *Client) Query(ctx context.Context, form url.Values) (Answer, error) {
 		return Answer{}, FormatError(c.Backend, err)
 	}
 	return a, nil
+}
+
+// maxApart is how far a server's clock may be from this one's. Further apart, values would be older than the lookback allows.
+const maxApart = 5 * time.Minute
+
+// sameTime refuses the answer of a server with another time than the clock that its query's time was taken from: the values are of another
+// time, too. No date is no error.
+func (c *Client) sameTime(date string, now time.Time) error {
+	at, err := http.ParseTime(date)
+	if err != nil || at.Sub(now).Abs() <= maxApart {
+		return nil //nolint:nilerr // not all servers tell one
+	}
+	direction := "ahead of"
+	if at.Before(now) {
+		direction = "behind"
+	}
+	return &Error{Backend: c.Backend, Kind: Clock, Status: http.StatusOK,
+		Message: fmt.Sprintf("its clock is %v %s this machine's: what it says is of another time: set the clock that is wrong", at.Sub(now).Abs().Round(time.Second), direction)}
 }
 
 // Do sends the request. Every error is an *Error.

@@ -21,6 +21,7 @@ const (
 	BadData     Kind = "bad_data"    // an answer that is not PromQL's, or of a type that holds no plain samples
 	Partial     Kind = "partial"     // the backend says that a part of the data is missing from its answer
 	TooLarge    Kind = "too_large"   // the answer exceeds the bound on bytes or samples
+	Clock       Kind = "clock"       // the backend's clock, or what it has, is of another time than this machine's clock
 	Canceled    Kind = "canceled"    // the caller gave up
 )
 
