@@ -82,11 +82,15 @@ func TestClockJumps(t *testing.T) {
 		clock.jump(t, s.cmd.Process.Pid, jump.to)
 		for metric, says := range map[string]string{"asked": jump.asked, "stored": jump.stored} {
 			eventually(t, time.Minute, fmt.Sprintf("%s with a clock that is off by %v says %q", metric, jump.to, says), func(ctx context.Context) error {
-				err := read(ctx, metric)
-				if says == "" && err == nil || says != "" && err != nil && strings.Contains(err.Error(), says) {
-					return nil
+				switch err := read(ctx, metric); {
+				case says == "":
+					return err
+				case err == nil:
+					return errors.New("it is answered")
+				case !strings.Contains(err.Error(), says):
+					return err
 				}
-				return fmt.Errorf("it says %v", err)
+				return nil
 			})
 		}
 		if got := exposed(t, page, "foresail_schedule_active"); got != jump.sale {
