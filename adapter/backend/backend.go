@@ -86,7 +86,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"backend", "kind"}),
 		errors: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_backend_query_errors_total",
-			Help: "Queries that a backend did not answer, by reason: unreachable, timeout, rejected, bad_data, partial, too_large or canceled.",
+			Help: "Queries that a backend did not answer, by reason: unreachable, timeout, rejected, bad_data, partial, too_large, clock or canceled.",
 		}, []string{"backend", "reason"}),
 		duration: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "foresail_backend_query_duration_seconds",

@@ -505,7 +505,7 @@ func TestMetricsOfQueries(t *testing.T) {
 # TYPE foresail_backend_queries_total counter
 foresail_backend_queries_total{backend="main",kind="query"} 2
 foresail_backend_queries_total{backend="main",kind="query_range"} 2
-# HELP foresail_backend_query_errors_total Queries that a backend did not answer, by reason: unreachable, timeout, rejected, bad_data, partial, too_large or canceled.
+# HELP foresail_backend_query_errors_total Queries that a backend did not answer, by reason: unreachable, timeout, rejected, bad_data, partial, too_large, clock or canceled.
 # TYPE foresail_backend_query_errors_total counter
 foresail_backend_query_errors_total{backend="main",reason="rejected"} 2
 foresail_backend_query_errors_total{backend="main",reason="unreachable"} 2

@@ -25,7 +25,7 @@ func newMetrics(e *evaluator) *metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foresail_rule_failures_total",
 			Help: "Evaluations of a rule's query that left it, or some of its series, without a new value, by reason: the backend's " +
-				"(unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, canceled), limit, no_data, nan, infinite, duplicate, absent or other.",
+				"(unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, clock, canceled), limit, no_data, nan, infinite, duplicate, absent or other.",
 		}, []string{"rule", "reason"}),
 		seconds: prometheus.NewSummaryVec(prometheus.SummaryOpts{
 			Name: "foresail_rule_evaluation_seconds",
