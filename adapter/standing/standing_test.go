@@ -570,7 +570,7 @@ foresail_rule_evaluations_total{outcome="error",rule="bad"} 1
 foresail_rule_evaluations_total{outcome="error",rule="good"} 0
 foresail_rule_evaluations_total{outcome="ok",rule="bad"} 0
 foresail_rule_evaluations_total{outcome="ok",rule="good"} 1
-# HELP foresail_rule_failures_total Evaluations of a rule's query that left it, or some of its series, without a new value, by reason: the backend's (unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, canceled), limit, no_data, nan, infinite, duplicate, absent or other.
+# HELP foresail_rule_failures_total Evaluations of a rule's query that left it, or some of its series, without a new value, by reason: the backend's (unreachable, timeout, bad_query, forbidden, rejected, bad_data, partial, too_large, clock, canceled), limit, no_data, nan, infinite, duplicate, absent or other.
 # TYPE foresail_rule_failures_total counter
 foresail_rule_failures_total{reason="nan",rule="good"} 1
 foresail_rule_failures_total{reason="other",rule="bad"} 1
