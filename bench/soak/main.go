@@ -67,7 +67,8 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	defer demo.Stop()
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	// Connections that a moment of many reads at once needed are closed after it, or the process would keep them and look as if it grew.
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: every}}
 	var paths []string
 	if err := demo.Wait(ctx, "answers of all its metrics", time.Minute, func(ctx context.Context) (err error) {
 		paths, err = metricsOf(ctx, client)
