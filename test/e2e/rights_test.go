@@ -26,7 +26,7 @@ func TestRights(t *testing.T) {
 	}
 	t.Parallel()
 	p := startPlane(t, time.Second)
-	port := freePort(t)
+	port, web := freePort(t), freePort(t)
 	base := manifests.Objects(t, manifests.New(t, root).Kustomize(t))
 	var args []string
 	installed := stream(t, base, func(o *unstructured.Unstructured) bool {
@@ -51,11 +51,11 @@ func TestRights(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, `
 backends: [{name: main, prometheus: {url: %q}}]
-web: {listen: none}
+web: {listen: "127.0.0.1:%d"}
 metrics:
   - {name: load, query: "sum by (namespace, pod) (load)", interval: 1s, pods: {}}
   - {name: total, query: sum(load), interval: 1s, external: {}}
-`, source.url), 0o600); err != nil {
+`, source.url, web), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for i, arg := range args {
@@ -82,6 +82,12 @@ metrics:
 		}
 		return err
 	})
+	page := get(t, fmt.Sprintf("http://127.0.0.1:%d/api/v1alpha/page/readers?q=web", web)) // web is no part of what was read
+	for _, read := range []string{`"metric":"load","resource":"pods","objects":"app=web"`, `"metric":"total"`} {
+		if _, found, _ := strings.Cut(page, read); !strings.Contains(strings.SplitAfter(found, "}")[0], `"autoscalers":["web"]`) {
+			t.Errorf("the page does not name the autoscaler that reads %s: %s", read, page)
+		}
+	}
 	if log := foresail.tail(10_000); strings.Contains(strings.ToLower(log), "forbidden") {
 		t.Errorf("Foresail wanted more than it may:\n%s", log)
 	}
@@ -133,6 +139,8 @@ func (p *plane) mayNoMore(t *testing.T) {
 		"patch apiservices/v1.apps":                          "no",
 		"list apiservices":                                   "no",
 		"delete apiservices/v1beta1.external.metrics.k8s.io": "no",
+		"list horizontalpodautoscalers --all-namespaces":     "yes",
+		"watch horizontalpodautoscalers --all-namespaces":    "no",
 		"update horizontalpodautoscalers --all-namespaces":   "no",
 		"impersonate users":                                  "no",
 	} {

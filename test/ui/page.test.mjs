@@ -5,17 +5,20 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { problems } from "./contrast.mjs";
-import { crowd, demo, hostile } from "./world.mjs";
+import { cluster, crowd, demo, hostile, hostileName } from "./world.mjs";
 
 const { FORESAIL, CHROMIUM, PLAYWRIGHT, SHOTS } = process.env;
 const { chromium } = await import(pathToFileURL(join(PLAYWRIGHT, "index.mjs")));
 const metric = "#/metric?metric=checkout_requests_per_second&resource=";
-let browser, shop, many;
+const looks = { light: {}, dark: { colorScheme: "dark" }, narrow: { colorScheme: "dark", viewport: { width: 360, height: 740 } } };
+let browser, shop, many, named, unnamed;
 
 before(async () => {
-  [browser, shop, many] = await Promise.all([chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] }), demo(FORESAIL), crowd(FORESAIL)]);
+  [browser, shop, many, named, unnamed] = await Promise.all([
+    chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] }), demo(FORESAIL), crowd(FORESAIL), cluster(FORESAIL, true), cluster(FORESAIL, false),
+  ]);
 });
-after(() => Promise.all([browser?.close(), shop?.stop(), many?.stop()]));
+after(() => Promise.all([browser?.close(), shop?.stop(), many?.stop(), named?.stop(), unnamed?.stop()]));
 
 /** visit opens the page, has look look at it, and holds that nothing was logged and that only the server was asked. */
 async function visit(server, hash, look, options = {}) {
@@ -85,6 +88,7 @@ test("the other views are filled", () =>
     await page.getByText(/In use since/).waitFor();
     await page.getByRole("link", { name: "Readers" }).click();
     await page.getByRole("row", { name: /checkout_requests_per_second_forecast/ }).waitFor();
+    assert.doesNotMatch(await page.locator("table").innerText(), /HPA/, "there is no cluster, so no HPA is named");
     await page.getByRole("link", { name: "Follow a read" }).click();
     await page.getByLabel("Metric", { exact: true }).fill("checkout_queue");
     await page.getByLabel("Namespace").fill("demo");
@@ -119,9 +123,7 @@ test("all of it works by keyboard, and the focus is seen and kept", () =>
     assert.equal(await page.locator("details.values").evaluate((e) => e.open), true);
   }));
 
-for (const [name, options] of Object.entries({
-  light: {}, dark: { colorScheme: "dark" }, narrow: { colorScheme: "dark", viewport: { width: 360, height: 740 } },
-})) {
+for (const [name, options] of Object.entries(looks)) {
   test(`contrast, names and landmarks, ${name}`, async () => {
     for (const hash of ["", metric, "#/readers", "#/collectors", "#/config", "#/read?metric=checkout_queue&namespace=demo"]) {
       await visit(shop, hash, async (page) => {
@@ -174,4 +176,37 @@ test("secrets of the config are hidden", () =>
   visit(many, "#/config", async (page) => {
     const text = await page.getByLabel("The config file").innerText();
     assert.ok(!text.includes("hunter2") && text.includes("X-Scope-OrgID: <hidden>"), text.slice(0, 300));
+  }));
+
+for (const [name, options] of Object.entries(looks)) {
+  test(`the HPAs that ask for what is read are named, ${name}`, async () => {
+    for (const hash of ["#/readers", "#/metric?metric=orders&resource="]) {
+      await visit(named, hash, async (page) => {
+        const row = page.getByRole("table", { name: "Readers" }).getByRole("row", { name: /horizontal-pod-autoscaler/ });
+        await row.waitFor();
+        assert.deepEqual((await row.getByRole("cell").nth(1).innerText()).split("\n"), ["web", hostileName]);
+        assert.match(await page.getByRole("row", { name: /kate/ }).innerText(), /none asks for it/);
+        assert.match(await page.getByRole("table", { name: "Asked for by HPAs, and not read" }).locator("tbody").innerText(), /orders\s+shop\s+mail\s+metric selector queue=b/);
+        assert.equal(await page.locator("main img, main script").count(), 0);
+        assert.deepEqual(await page.evaluate(problems), [], hash);
+        if (SHOTS) await page.screenshot({ path: join(SHOTS, `${hash === "#/readers" ? "readers" : "read"}-${name}.png`), fullPage: true });
+      }, options);
+      await visit(unnamed, hash, async (page) => {
+        await page.getByText('HPAs are not named: cannot list the autoscalers: horizontalpodautoscalers.autoscaling is forbidden: User "foresail" cannot list them').waitFor();
+        assert.equal(await page.getByRole("table", { name: "Readers" }).locator("tbody tr").count(), 2);
+        assert.deepEqual(await page.evaluate(problems), [], hash);
+        if (SHOTS) await page.screenshot({ path: join(SHOTS, `unnamed-${name}.png`) });
+      }, options);
+    }
+  });
+}
+
+test("an HPA is searched for by name, and both tables scroll by keyboard", () =>
+  visit(named, "#/readers", async (page) => {
+    await page.getByLabel("Metric, namespace, user or HPA").fill("mail");
+    await page.getByText("0 of 2 readers").waitFor();
+    const region = page.getByRole("region", { name: "Asked for by HPAs, and not read" });
+    await region.waitFor();
+    await page.keyboard.press("Tab");
+    assert.equal(await region.evaluate((e) => e === document.activeElement), true);
   }));

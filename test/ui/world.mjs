@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import https from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -56,6 +57,63 @@ export async function demo(binary) {
   }
   await fetch(read);
   return it;
+}
+
+/** hostileName is what no API server would take for a name. */
+export const hostileName = "web" + hostile;
+
+/**
+ * cluster runs a server as in a cluster, whose API server is made up: it knows who reads by the token, and tells of three HPAs, of which two
+ * have read, or, where it is not allowed, that it may not.
+ */
+export async function cluster(binary, allowed) {
+  const external = (name, queue) => ({ type: "External", external: { metric: { name, selector: { matchLabels: { queue } } } } });
+  const hpa = (name, ...metrics) => ({ metadata: { name, namespace: "shop" }, spec: { metrics } });
+  const hpas = { kind: "HorizontalPodAutoscalerList", apiVersion: "autoscaling/v2", metadata: {}, items: [hpa("web", external("Orders", "a")), hpa(hostileName, external("orders", "a")), hpa("mail", external("orders", "b"))] };
+  const forbidden = { kind: "Status", apiVersion: "v1", status: "Failure", reason: "Forbidden", code: 403, message: 'horizontalpodautoscalers.autoscaling is forbidden: User "foresail" cannot list them' };
+  const api = http.createServer(async (request, response) => {
+    const body = JSON.parse((await new Response(request).text().catch(() => "")) || "{}");
+    let told = { kind: "APIGroupList", apiVersion: "v1", groups: [], major: "1", minor: "36", gitVersion: "v1.36.0" };
+    if (request.url.includes("horizontalpodautoscalers")) told = allowed ? hpas : forbidden;
+    if (request.url.includes("tokenreviews")) told = { ...body, status: { authenticated: true, user: { username: body.spec.token } } };
+    if (request.url.includes("subjectaccessreviews")) told = { ...body, status: { allowed: true } };
+    response.writeHead(told.code ?? 200, { "Content-Type": "application/json" }).end(JSON.stringify(told));
+  });
+  const prometheus = http.createServer((_, response) => {
+    const result = ["a", "b"].map((queue) => ({ metric: { queue }, value: [Date.now() / 1000, "7"] }));
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify({ status: "success", data: { resultType: "vector", result } }));
+  });
+  for (const server of [api, prometheus]) await new Promise((r) => server.listen(0, "127.0.0.1", r));
+  const [web, secure] = [await free(), await free()];
+  const dir = mkdtempSync(join(tmpdir(), "foresail-ui-"));
+  const [config, kubeconfig] = [join(dir, "foresail.yaml"), join(dir, "kubeconfig")];
+  writeFileSync(config, `backends: [{name: main, prometheus: {url: "http://127.0.0.1:${prometheus.address().port}"}}]
+web: {listen: "${web}"}
+metrics: [{name: orders, query: x, interval: 1m, external: {}}]
+`);
+  writeFileSync(kubeconfig, JSON.stringify({ apiVersion: "v1", kind: "Config", "current-context": "c", contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+    users: [{ name: "u", user: {} }], clusters: [{ name: "c", cluster: { server: `http://127.0.0.1:${api.address().port}` } }] }));
+  const clean = () => {
+    for (const server of [api, prometheus]) {
+      server.close();
+      server.closeAllConnections();
+    }
+    rmSync(dir, { recursive: true });
+  };
+  try {
+    const it = await run(binary, ["serve", "--config", config, "--kubeconfig", kubeconfig, "--authentication-skip-lookup", "--bind-address=127.0.0.1",
+      `--secure-port=${secure.split(":")[1]}`, "--shutdown-delay-duration=0s"], `http://${web}`);
+    for (const who of ["system:serviceaccount:kube-system:horizontal-pod-autoscaler", "kate"]) {
+      const selector = who === "kate" ? "" : "?labelSelector=queue%3Da";
+      await new Promise((done, failed) => https.get(`https://${secure}/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/orders${selector}`,
+        { rejectUnauthorized: false, headers: { Authorization: "Bearer " + who }, agent: false }, (r) => (r.resume(), r.statusCode === 200 ? done() : failed(new Error(`a read is answered with ${r.statusCode}`)))).on("error", failed));
+    }
+    return { url: it.url, stop: () => it.stop().then(clean) };
+  } catch (err) {
+    clean();
+    throw err;
+  }
 }
 
 /** crowd runs a server with 1,000 metrics, one of them with 150 series of hostile labels, on a Prometheus that is made up. */

@@ -22,8 +22,10 @@ import (
 	"github.com/foresail/foresail/adapter/keda"
 	"github.com/foresail/foresail/adapter/kube"
 	"github.com/foresail/foresail/adapter/standing"
+	"github.com/foresail/foresail/cmd/foresail/app/autoscalers"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/learning"
+	"github.com/foresail/foresail/cmd/foresail/app/page"
 	"github.com/foresail/foresail/cmd/foresail/app/readers"
 	"github.com/foresail/foresail/cmd/foresail/app/shards"
 	"github.com/foresail/foresail/cmd/foresail/app/snapshots"
@@ -79,6 +81,8 @@ type App struct {
 	closers []func() error
 	reloads *reloads
 	readers readers.Book
+	// autoscalers is nil without a cluster.
+	autoscalers page.Autoscalers
 
 	// current and sources are what a reload replaces.
 	current atomic.Pointer[generation]
@@ -190,6 +194,9 @@ func (a *App) watchObjects(o Options) (adapter.Objects, error) {
 	}
 	if a.objects, err = kube.New(kube.Options{Config: client, Mapper: a.mapper, Logger: o.Logger}); err != nil {
 		return nil, fmt.Errorf("cannot watch the cluster's objects: %w", err)
+	}
+	if a.autoscalers, err = autoscalers.New(autoscalers.Options{Config: client, Mapper: a.mapper}); err != nil {
+		return nil, err
 	}
 	return a.objects, nil
 }

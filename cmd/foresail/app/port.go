@@ -15,7 +15,7 @@ import (
 // listen takes the HTTP port: the page, Foresail's own metrics, its health, what foresail explain asks, and the embedded
 // store as a Prometheus data source.
 func (a *App) listen(o Options) error {
-	pages, err := page.New(page.Options{State: a.shown, Past: a.tracker, Readers: &a.readers, Now: time.Now})
+	pages, err := page.New(page.Options{State: a.shown, Past: a.tracker, Readers: &a.readers, Autoscalers: a.autoscalers, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("cannot set up the page: %w", err)
 	}

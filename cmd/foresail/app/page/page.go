@@ -70,11 +70,13 @@ type Past interface {
 	Past(metric string, key series.Key) (tracker.Past, bool)
 }
 
-// Options are what the page tells of; all are required.
+// Options are what the page tells of; all but Autoscalers are required.
 type Options struct {
 	State   func() State
 	Past    Past
 	Readers *readers.Book
+	// Autoscalers is nil where there is no cluster; readers have no names then.
+	Autoscalers Autoscalers
 	// Now is the time.
 	Now func() time.Time
 }
@@ -96,10 +98,11 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "index.html") })
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(files)))
 	for path, tell := range map[string]func(request) (any, error){
-		"metrics": p.metrics, "series": p.series, "history": p.history, "readers": p.readers, "collectors": p.collectors, "config": p.config,
+		"metrics": p.metrics, "series": p.series, "history": p.history, "collectors": p.collectors, "config": p.config,
 	} {
 		mux.HandleFunc("GET /api/v1alpha/page/"+path, p.answer(tell))
 	}
+	mux.HandleFunc("GET /api/v1alpha/page/readers", p.readers)
 	return guarded(mux), nil
 }
 

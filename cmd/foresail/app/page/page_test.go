@@ -64,8 +64,8 @@ func serve(t *testing.T, text string, a answers) (*httptest.Server, *readers.Boo
 	return server, book
 }
 
-// serveAll is serve that also returns what the load's past is kept by.
-func serveAll(t *testing.T, text string, a answers) (*httptest.Server, *readers.Book, *tracker.Tracker) {
+// serveAll is serve that also returns what the load's past is kept by. The options are changed by change, if any.
+func serveAll(t *testing.T, text string, a answers, change ...func(*Options)) (*httptest.Server, *readers.Book, *tracker.Tracker) {
 	t.Helper()
 	file, err := config.Parse("test.yaml", []byte(text))
 	if err != nil {
@@ -99,9 +99,13 @@ func serveAll(t *testing.T, text string, a answers) (*httptest.Server, *readers.
 	up.WithLabelValues("kafka", "orders").Set(1)
 	sources.MustRegister(up)
 	var book readers.Book
-	handler, err := New(Options{Past: past, Readers: &book, Now: func() time.Time { return now }, State: func() State {
+	o := Options{Past: past, Readers: &book, Now: func() time.Time { return now }, State: func() State {
 		return State{Config: file, Table: table, Listed: listed{}, Collectors: sources, Reload: Reload{At: now, Problem: "line 3 is wrong"}}
-	}})
+	}}
+	for _, f := range change {
+		f(&o)
+	}
+	handler, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

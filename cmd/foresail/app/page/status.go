@@ -7,30 +7,7 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
-
-	"github.com/foresail/foresail/cmd/foresail/app/readers"
 )
-
-// readersAnswer is a part of the readers that match.
-type readersAnswer struct {
-	Total   int              `json:"total"`
-	Matched int              `json:"matched"`
-	Offset  int              `json:"offset"`
-	Readers []readers.Reader `json:"readers"`
-	// Unkept is how many reads were of more readers than can be remembered.
-	Unkept uint64 `json:"unkept"`
-}
-
-// readers tells who has read, of those that match.
-func (p *page) readers(r request) (any, error) {
-	all, unkept := p.Readers.List(r.now)
-	told := readersAnswer{Total: len(all), Offset: r.offset, Unkept: unkept}
-	all = slices.DeleteFunc(all, func(reader readers.Reader) bool {
-		return !r.matches(reader.Metric, reader.Namespace, reader.Resource, reader.User)
-	})
-	told.Matched, told.Readers = len(all), cut(all, r.offset)
-	return told, nil
-}
 
 // collector is how one source fares.
 type collector struct {

@@ -4,6 +4,7 @@ package readers
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,28 @@ type Read struct {
 	User string `json:"user"`
 }
 
+// short returns what is kept of a read.
+func (r Read) short() Read {
+	for _, text := range []*string{&r.Namespace, &r.Metric, &r.Resource, &r.Object, &r.Objects, &r.Selector, &r.User} {
+		*text = short(*text)
+	}
+	return r
+}
+
+// Ask returns what of a read an autoscaler says itself: not the user, which all share, nor the selector of objects, which is that
+// of what it scales. Case is nothing to the API in a metric's name, which is in lower case here.
+func (r Read) Ask() Read {
+	r.User, r.Objects, r.Metric = "", "", strings.ToLower(r.Metric)
+	return r.short()
+}
+
+// Compare orders reads by namespace, metric and resource, and where those are the same by the rest.
+func (r Read) Compare(o Read) int {
+	return cmp.Or(
+		cmp.Compare(r.Namespace, o.Namespace), cmp.Compare(r.Metric, o.Metric), cmp.Compare(r.Resource, o.Resource), cmp.Compare(r.Object, o.Object),
+		cmp.Compare(r.Objects, o.Objects), cmp.Compare(r.Selector, o.Selector), cmp.Compare(r.User, o.User))
+}
+
 // Reader is who has read in the last hour.
 type Reader struct {
 	Read
@@ -60,9 +83,7 @@ type note struct {
 
 // Note takes a read, which had this error if any.
 func (b *Book) Note(r Read, at time.Time, err error) {
-	for _, text := range []*string{&r.Namespace, &r.Metric, &r.Resource, &r.Object, &r.Objects, &r.Selector, &r.User} {
-		*text = short(*text)
-	}
+	r = r.short()
 	known, ok := b.readers.Load(r)
 	if !ok {
 		if known, ok = b.add(r, at); !ok {
@@ -127,11 +148,7 @@ func (b *Book) List(now time.Time) (readers []Reader, unkept uint64) {
 		}
 		return true
 	})
-	slices.SortFunc(readers, func(x, y Reader) int {
-		return cmp.Or(
-			cmp.Compare(x.Namespace, y.Namespace), cmp.Compare(x.Metric, y.Metric), cmp.Compare(x.Resource, y.Resource), cmp.Compare(x.Object, y.Object),
-			cmp.Compare(x.Objects, y.Objects), cmp.Compare(x.Selector, y.Selector), cmp.Compare(x.User, y.User))
-	})
+	slices.SortFunc(readers, func(x, y Reader) int { return x.Compare(y.Read) })
 	return readers, b.unkept.Load()
 }
 

@@ -68,3 +68,16 @@ func TestBookAtOnce(t *testing.T) {
 		t.Errorf("%d readers, want 10", len(list))
 	}
 }
+
+// What autoscalers ask for is found by a read of theirs, however it was noted.
+func TestAsk(t *testing.T) {
+	long := strings.Repeat("x", 2*longest)
+	noted := Read{Namespace: "shop", Metric: "Load", Resource: "pods", Objects: "app=web", Selector: long, User: "kate"}
+	var b Book
+	b.Note(noted, now, nil)
+	list, _ := b.List(now)
+	want := Read{Namespace: "shop", Metric: "load", Resource: "pods", Selector: long[:longest] + "..."}
+	if list[0].Ask() != want || noted.Ask() != want || want.Ask() != want {
+		t.Errorf("%+v, %+v", list[0].Ask(), noted.Ask())
+	}
+}

@@ -12,9 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/foresail/foresail/adapter/kube"
+	"github.com/foresail/foresail/cmd/foresail/app/autoscalers"
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
 )
 
@@ -28,34 +29,19 @@ type read struct {
 }
 
 // readsOf returns the reads of custom and external metrics.
-func readsOf(hpa *autoscalingv2.HorizontalPodAutoscaler) ([]read, error) {
+func readsOf(hpa *autoscalingv2.HorizontalPodAutoscaler, known meta.RESTMapper) ([]read, error) {
 	alive := slices.ContainsFunc(hpa.Status.Conditions, func(c autoscalingv2.HorizontalPodAutoscalerCondition) bool {
 		return c.Type == autoscalingv2.ScalingActive && c.Status == corev1.ConditionTrue
 	})
+	asked, err := autoscalers.Reads(hpa, known)
+	if err != nil {
+		return nil, err
+	}
 	var reads []read
-	for _, m := range hpa.Spec.Metrics {
-		var id autoscalingv2.MetricIdentifier
-		r := read{namespace: hpa.Namespace, hpa: hpa.Name, api: "custom", alive: alive}
-		switch {
-		case m.Pods != nil:
-			id, r.resource = m.Pods.Metric, "pods"
-		case m.Object != nil:
-			id = m.Object.Metric
-			gvk := schema.FromAPIVersionAndKind(m.Object.DescribedObject.APIVersion, m.Object.DescribedObject.Kind)
-			plural, _ := meta.UnsafeGuessKindToResource(gvk)
-			r.resource = plural.GroupResource().String()
-		case m.External != nil:
-			id, r.api = m.External.Metric, "external"
-		default:
-			continue
-		}
-		r.metric = id.Name
-		if id.Selector != nil {
-			selector, err := metav1.LabelSelectorAsSelector(id.Selector)
-			if err != nil {
-				return nil, fmt.Errorf("cannot read the selector of %s in the autoscaler %s/%s: %w", id.Name, hpa.Namespace, hpa.Name, err)
-			}
-			r.selector = selector.String()
+	for _, a := range asked {
+		r := read{namespace: hpa.Namespace, hpa: hpa.Name, api: "custom", resource: a.Resource, metric: a.Metric, selector: a.Selector, alive: alive}
+		if r.resource == "" {
+			r.api = "external"
 		}
 		r.whole = r.api + " metric " + r.metric
 		if r.resource != "" {
@@ -130,9 +116,10 @@ func (r *run) reads(ctx context.Context, changes []change) ([]read, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the autoscalers: %w", err)
 	}
+	known := kube.NewStaticMapper()
 	var all []read
 	for i := range list.Items {
-		reads, err := readsOf(&list.Items[i])
+		reads, err := readsOf(&list.Items[i], known)
 		if err != nil {
 			return nil, err
 		}

@@ -12,15 +12,15 @@ export function h(tag, attributes, ...children) {
   return element;
 }
 
-/** table makes a table in a box that scrolls by itself; columns are {title, number, short}, rows lists of cells or of {cells, current}. The first cell heads its row. */
+/** table makes a table in a box that scrolls by itself; columns are {title, number, short}, or false, which leaves their cells out; rows are lists of cells or of {cells, current}. The first cell heads its row. */
 export function table(caption, columns, rows, none) {
   if (rows.length === 0) return h("p", { class: "lead" }, none);
   const cell = (content, i) =>
-    i === 0 ? h("th", { scope: "row" }, h("span", { class: columns[i].short ? "short" : "long" }, content)) : h("td", { class: columns[i].number ? "number" : "text" }, content);
+    columns[i] && (i === 0 ? h("th", { scope: "row" }, h("span", { class: columns[i].short ? "short" : "long" }, content)) : h("td", { class: columns[i].number ? "number" : "text" }, content));
   return h("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
     h("table", { class: "data" },
       h("caption", null, caption),
-      h("thead", null, h("tr", null, columns.map((c) => h("th", { scope: "col", class: c.number ? "number" : null }, c.title)))),
+      h("thead", null, h("tr", null, columns.map((c) => c && h("th", { scope: "col", class: c.number ? "number" : null }, c.title)))),
       h("tbody", null, rows.map((r) => h("tr", { "aria-current": r.current ? "true" : null }, (r.cells ?? r).map(cell))))));
 }
 

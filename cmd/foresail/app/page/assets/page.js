@@ -94,7 +94,8 @@ const metricView = {
       ask("page/readers", { q: p.metric ?? "" }),
     ]);
     told.chosen = p.series ?? told.series.find((s) => s.forecast)?.series;
-    told.readers = readers.readers.filter((r) => [name.metric, told.metric.forecast?.name].some((n) => n?.toLowerCase() === r.metric.toLowerCase()));
+    const ofIt = (r) => (r.resource ?? "") === name.resource && [name.metric, told.metric.forecast?.name].some((n) => n?.toLowerCase() === r.metric.toLowerCase());
+    told.reads = { ...readers, readers: readers.readers.filter(ofIt), unread: readers.unread.filter(ofIt), unreadMatched: 0 };
     told.history = told.chosen === undefined || !told.metric.forecast ? null : await ask("page/history", { ...name, series: told.chosen }).catch(() => null);
     return told;
   },
@@ -109,8 +110,8 @@ const metricView = {
         a.series.map((s) => ({ current: s.series === a.chosen, cells: seriesCells(s, p, a.chosen) })), "The newest answer has no series."),
       pager("series", a, a.series.length, (offset) => change({ offset })),
       a.history ? historyParts(a.history) : h("p", { class: "lead" }, m.forecast ? "No series is chosen that is forecast." : "It is not forecast, so nothing of its past is remembered. With forecast: {} in its rule it is."),
-      h("h2", null, "Who reads it"), readersTable(a.readers),
-      h("p", null, link("read", { metric: m.name, namespace: a.readers[0]?.namespace ?? "" }, "Follow a read of it")),
+      h("h2", null, "Who reads it"), readersTable(a.reads), unreadTable(a.reads),
+      h("p", null, link("read", { metric: m.name, namespace: a.reads.readers[0]?.namespace ?? "" }, "Follow a read of it")),
     ];
   },
 };
@@ -173,25 +174,46 @@ function historyParts(history) {
   ];
 }
 
-const readersTable = (readers) =>
-  table("Readers", [{ title: "Metric" }, { title: "Namespace" }, { title: "Objects and selectors" }, { title: "User" }, { title: "Last read" }, { title: "Reads", number: true }],
-    readers.map((r) => [
+const asked = (r) => [
+  r.resource && h("div", null, `${r.resource} ${r.object ?? (r.objects ? `with ${r.objects}` : "all")}`),
+  r.selector && h("div", null, "metric selector ", h("code", null, r.selector)),
+];
+
+/** names lists the autoscalers that ask for something, each on a line. */
+const names = (r) => [r.autoscalers.map((name) => h("div", null, name)), r.moreAutoscalers && h("span", { class: "small" }, `and ${count(r.moreAutoscalers)} more`)];
+
+/** readersTable tells who reads, with the autoscalers that ask for the same where those are known. */
+const readersTable = (a) => [
+  a.unnamed && h("p", { class: "notice" }, `${a.named ? "Not all HPAs are named" : "HPAs are not named"}: ${a.unnamed}`),
+  table("Readers", [{ title: "Metric" }, { title: "Namespace" }, a.named && { title: "HPA" }, { title: "Objects and selectors" }, { title: "User" }, { title: "Last read" }, { title: "Reads", number: true }],
+    a.readers.map((r) => [
       r.metric, r.namespace || "none",
-      [r.resource && h("div", null, `${r.resource} ${r.object ?? (r.objects ? `with ${r.objects}` : "all")}`), r.selector && h("div", null, "metric selector ", h("code", null, r.selector))],
+      r.autoscalers ? names(r) : h("span", { class: "small" }, "none asks for it"),
+      asked(r),
       r.user.replace("system:serviceaccount:", "") || "unknown",
       [since(r.last), r.problem && h("span", { class: "problem small" }, r.problem)],
       count(r.count),
-    ]), "Nobody has read it from this replica in the last hour.");
+    ]), "Nobody has read it from this replica in the last hour."),
+];
+
+/** unreadTable tells what autoscalers ask for and nobody has read, if anything. */
+const unreadTable = (a) => a.unread.length > 0 && [
+  h("h2", null, "Asked for by HPAs, and not read"),
+  h("p", { class: "lead" }, "From this replica, in the last hour or since its start: another one may answer them, or the HPA has no pods to scale, or an error to tell; kubectl describe hpa says which.",
+    a.unreadMatched > a.unread.length && ` These are the first ${count(a.unread.length)} of ${count(a.unreadMatched)}.`),
+  table("Asked for by HPAs, and not read", [{ title: "Metric" }, { title: "Namespace" }, { title: "HPA" }, { title: "Objects and selectors" }],
+    a.unread.map((r) => [r.metric, r.namespace || "none", names(r), asked(r)]), ""),
+];
 
 const readersView = {
   title: () => "Readers",
   ask: (p) => ask("page/readers", { q: p.q ?? "", offset: p.offset ?? 0 }),
   frame: (p, change) => [
-    h("p", { class: "lead" }, "Who has read from this replica in the last hour. HPAs all read as one user, that of their controller: namespace, metric and selectors tell them apart."),
-    search(p, change, "Metric, namespace or user"),
+    h("p", { class: "lead" }, "Who has read from this replica in the last hour. HPAs all read as one user, that of their controller: in a cluster those are named that ask for the same."),
+    search(p, change, "Metric, namespace, user or HPA"),
   ],
   told: (a) => `${count(a.matched)} of ${count(a.total)} readers` + (a.unkept ? `; ${count(a.unkept)} reads were of further ones, which are not remembered` : ""),
-  body: (a, p, change) => [readersTable(a.readers), pager("readers", a, a.readers.length, (offset) => change({ offset }))],
+  body: (a, p, change) => [readersTable(a), pager("readers", a, a.readers.length, (offset) => change({ offset })), unreadTable(a)],
 };
 
 const collectorsView = {
