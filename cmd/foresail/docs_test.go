@@ -1,14 +1,18 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/shards"
 	"github.com/foresail/foresail/test/manifests"
 	"github.com/foresail/foresail/test/recipes"
 )
@@ -45,38 +49,76 @@ func TestDocumentedConfigsAreValid(t *testing.T) {
 func TestManifestsStartTheProgram(t *testing.T) {
 	render := manifests.New(t, "../..")
 	for _, v := range manifests.Variants() {
-		chart, err := render.Helm(t, v.Values)
-		if err != nil {
-			t.Fatal(err)
-		}
-		commands := 0
-		for _, o := range manifests.Objects(t, render.Kustomize(t, v.Components...)+"\n---\n"+chart) {
-			if o.GetName() != "foresail" {
-				continue
-			}
-			switch o.GetKind() {
-			case "ConfigMap":
-				text, _, _ := unstructured.NestedString(o.Object, "data", "config.yaml")
-				if status, stdout, stderr := call(t, "check", write(t, text)); status != 0 || !strings.Contains(stdout, "no problems") {
-					t.Errorf("%s: status %d, %s%s", v.Name, status, stdout, stderr)
-				}
-			case "Deployment", "StatefulSet":
-				containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
-				args, _, _ := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
-				serve := serveCommand(logs{})
-				if args[0] != serve.Name() {
-					t.Errorf("%s: the command is %s", v.Name, args[0])
-				}
-				if err := serve.ParseFlags(args[1:]); err != nil {
-					t.Errorf("%s: %v", v.Name, err)
-				}
-				commands++
-			}
-		}
-		if commands != 2 {
-			t.Errorf("%s: the kustomization and the chart have %d commands", v.Name, commands)
+		kustomization, chart := render.Render(t, v)
+		for by, rendered := range map[string]string{"kustomize": kustomization, "helm": chart} {
+			t.Run(v.Name+" by "+by, func(t *testing.T) { starts(t, manifests.Objects(t, rendered), slices.Contains(v.Components, "shards")) })
 		}
 	}
+}
+
+// starts looks at the command and the config of what is installed, and whether the first pod is one of as many shards as there are pods.
+func starts(t *testing.T, objects []*unstructured.Unstructured, sharded bool) {
+	var file string
+	var specs []map[string]any
+	for _, o := range objects {
+		if o.GetName() != "foresail" {
+			continue
+		}
+		switch o.GetKind() {
+		case "ConfigMap":
+			text, _, _ := unstructured.NestedString(o.Object, "data", "config.yaml")
+			file = write(t, text)
+		case "Deployment", "StatefulSet":
+			specs = append(specs, o.Object["spec"].(map[string]any))
+		}
+	}
+	if len(specs) != 1 {
+		t.Fatalf("there are %d commands", len(specs))
+	}
+	if status, stdout, stderr := call(t, "check", file); status != 0 || !strings.Contains(stdout, "no problems") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+	args, flags := command(t, specs[0]), serveCommand(logs{}).Flags()
+	if args[0] != serveCommand(logs{}).Name() {
+		t.Errorf("the command is %s", args[0])
+	}
+	if err := flags.Parse(args[1:]); err != nil {
+		t.Fatal(err)
+	}
+	total, err := flags.GetInt("total-shards")
+	if err != nil || total > 1 != sharded || sharded && fmt.Sprint(specs[0]["replicas"]) != strconv.Itoa(total) {
+		t.Errorf("%v replicas, %d shards, %v", specs[0]["replicas"], total, err)
+	}
+	member, err := shards.NewMember(-1, total, "foresail-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := member.Check(loaded); err != nil {
+		t.Error(err)
+	}
+}
+
+// command returns the arguments of a workload's container, with its variables in their places.
+func command(t *testing.T, spec map[string]any) []string {
+	t.Helper()
+	containers, _, _ := unstructured.NestedSlice(spec, "template", "spec", "containers")
+	container := containers[0].(map[string]any)
+	args, _, err := unstructured.NestedStringSlice(container, "args")
+	if err != nil || len(args) == 0 {
+		t.Fatalf("no arguments: %v", err)
+	}
+	variables, _, _ := unstructured.NestedSlice(container, "env")
+	for _, v := range variables {
+		name, value := v.(map[string]any)["name"], v.(map[string]any)["value"]
+		for i := range args {
+			args[i] = strings.ReplaceAll(args[i], fmt.Sprintf("$(%s)", name), fmt.Sprint(value))
+		}
+	}
+	return args
 }
 
 // Neither the configs nor the HPAs of docs/recipes have anything that foresail check would change.

@@ -38,11 +38,8 @@ func TestManifests(t *testing.T) {
 	p.mustKubectl(t, "", "label", "namespace", "default", "pod-security.kubernetes.io/warn=restricted")
 	for _, v := range manifests.Variants() {
 		t.Run(v.Name, func(t *testing.T) {
-			p.accepts(t, render.Kustomize(t, v.Components...))
-			chart, err := render.Helm(t, v.Values)
-			if err != nil {
-				t.Fatal(err)
-			}
+			kustomization, chart := render.Render(t, v)
+			p.accepts(t, kustomization)
 			p.accepts(t, chart)
 		})
 	}

@@ -49,6 +49,7 @@ func Variants() []Variant {
 		prometheus  = "prometheusOperator: {enabled: true}\n"
 		victoria    = "victoriaMetrics: {enabled: true}\n"
 		keda        = "keda: {enabled: true}\nconfig: {kedaScaler: {listen: \":6000\", certFile: /c/tls.crt, keyFile: /c/tls.key, clientCAFile: /c/ca.crt}}\n"
+		shards      = "shards: {total: 3}\n"
 		placeholder = `nodesAhead:
   - name: checkout
     namespace: default
@@ -68,6 +69,10 @@ func Variants() []Variant {
 		{"VictoriaMetrics", []string{"victoria-metrics"}, victoria},
 		{"KEDA", []string{"keda"}, keda},
 		{"nodes ahead", []string{"nodes-ahead"}, placeholder},
+		{"shards", []string{"shards"}, shards},
+		{"shards with VictoriaMetrics", []string{"victoria-metrics", "shards"}, victoria + shards},
+		{"shards first", []string{"shards", "embedded-store", "resource-metrics", "cert-manager"}, shards + store + resource + cert},
+		{"shards last", []string{"resource-metrics", "cert-manager", "victoria-metrics", "embedded-store", "shards"}, resource + cert + victoria + store + shards},
 		{"KEDA and store", []string{"keda", "embedded-store", "cert-manager"}, keda + store + cert},
 		{"store last", []string{"resource-metrics", "embedded-store"}, store + resource},
 		{"all", []string{"embedded-store", "resource-metrics", "cert-manager", "prometheus-operator", "victoria-metrics", "nodes-ahead"}, all},
@@ -127,14 +132,42 @@ func (r *Renderer) run(name string, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
+// Render returns what kustomize and helm make of a variant. The config is that of the component that has one to begin with, if any.
+func (r *Renderer) Render(t testing.TB, v Variant) (kustomization, chart string) {
+	t.Helper()
+	kustomization, config, values := base(v.Components), "", []string{v.Values}
+	for _, c := range v.Components {
+		text, err := os.ReadFile(filepath.Join(r.root, "manifests", "components", c, "config.yaml"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		config = string(text)
+		kustomization += "configMapGenerator:\n  - {name: foresail, namespace: foresail, behavior: merge, files: [config.yaml]}\n"
+		values = append(values, "config:\n  "+strings.ReplaceAll(config, "\n", "\n  "))
+	}
+	chart, err := r.Helm(t, values...)
+	if err != nil {
+		t.Fatalf("%s: %v", v.Name, err)
+	}
+	return r.Overlay(t, kustomization, config), chart
+}
+
 // Kustomize renders the base with components.
 func (r *Renderer) Kustomize(t testing.TB, components ...string) string {
 	t.Helper()
+	return r.Overlay(t, base(components), "")
+}
+
+// base is a kustomization of the base with components.
+func base(components []string) string {
 	var list strings.Builder
 	for _, c := range components {
 		fmt.Fprintf(&list, "  - ../foresail/manifests/components/%s\n", c)
 	}
-	return r.Overlay(t, "resources: [../foresail/manifests/base]\ncomponents:\n"+list.String(), "")
+	return "resources: [../foresail/manifests/base]\ncomponents:\n" + list.String()
 }
 
 // Overlay renders a kustomization that has manifests/ in ../foresail and a config.yaml beside it.
@@ -162,14 +195,19 @@ func (r *Renderer) Overlay(t testing.TB, kustomization, config string) string {
 	return out
 }
 
-// Helm renders the chart with values, YAML, into the namespace foresail. Its error is helm's.
-func (r *Renderer) Helm(t testing.TB, values string) (string, error) {
+// Helm renders the chart with values, YAML, of which later ones have precedence, into the namespace foresail. Its error is helm's.
+func (r *Renderer) Helm(t testing.TB, values ...string) (string, error) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "values.yaml")
-	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
-		t.Fatal(err)
+	args := []string{"template", "foresail", "manifests/helm/foresail", "--namespace", "foresail"}
+	dir := t.TempDir()
+	for i, v := range values {
+		file := filepath.Join(dir, fmt.Sprintf("values-%d.yaml", i))
+		if err := os.WriteFile(file, []byte(v), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--values", file)
 	}
-	return r.run(r.helm, "template", "foresail", "manifests/helm/foresail", "--namespace", "foresail", "--values", file)
+	return r.run(r.helm, args...)
 }
 
 // Objects returns the objects of a YAML stream.

@@ -92,12 +92,8 @@ func TestMadeFilesAreUpToDate(t *testing.T) {
 func TestHelmAndKustomizeAgree(t *testing.T) {
 	r := New(t, root)
 	for _, v := range Variants() {
-		chart, err := r.Helm(t, v.Values)
-		if err != nil {
-			t.Errorf("%s: %v", v.Name, err)
-			continue
-		}
-		want, got := byName(t, Objects(t, r.Kustomize(t, v.Components...))), byName(t, Objects(t, chart))
+		kustomization, chart := r.Render(t, v)
+		want, got := byName(t, Objects(t, kustomization)), byName(t, Objects(t, chart))
 		delete(want, "v1 Namespace /foresail")
 		for name, object := range want {
 			if !reflect.DeepEqual(got[name], object) {
@@ -208,6 +204,18 @@ func TestDocumentedOverlay(t *testing.T) {
 	}
 	if found != 2 {
 		t.Errorf("of the config and the image %d are the user's", found)
+	}
+}
+
+// The kustomization of docs/SHARDS.md has as many pods as they are told to be.
+func TestDocumentedShards(t *testing.T) {
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(read(t, "docs/SHARDS.md"))
+	if block == nil {
+		t.Fatal("there is no kustomization in docs/SHARDS.md")
+	}
+	set := byName(t, Objects(t, New(t, root).Overlay(t, block[1], "web: {listen: none}\n")))["apps/v1 StatefulSet foresail/foresail"]
+	if is := text(t, set); !strings.Contains(is, `"replicas":4`) || !strings.Contains(is, `{"name":"TOTAL_SHARDS","value":"4"}`) || !strings.Contains(is, `"minReadySeconds":60`) {
+		t.Errorf("%s", is)
 	}
 }
 
