@@ -107,9 +107,10 @@ func (b *bench) run(ctx context.Context, engine string, keep bool) (err error) {
 		return err
 	}
 	b.engine = "http://" + address
-	// What was written is to be read: the engine's 30s are for those who scrape slowly.
+	// What was written is to be read: the engine's 30s are for those who scrape slowly. And no question is refused because as many wait as there
+	// are when three shards learn at once: by itself the engine answers twice as many as there are cores, and lets others wait for 10s.
 	if b.vm, err = child.Start(b.dir, "victoria-metrics", engine, "-httpListenAddr="+address, "-storageDataPath="+filepath.Join(b.dir, "engine"),
-		"-search.latencyOffset=1s", "-search.maxUniqueTimeseries=2000000"); err != nil {
+		"-search.latencyOffset=1s", "-search.maxUniqueTimeseries=2000000", "-search.maxConcurrentRequests=16", "-search.maxQueueDuration=30s"); err != nil {
 		return err
 	}
 	if err := b.vm.Wait(ctx, "it answers", time.Minute, func(ctx context.Context) error {
