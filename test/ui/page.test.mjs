@@ -172,6 +172,18 @@ test("a label that wants to be HTML is text", () =>
     assert.equal(await page.locator("main img, main script").count(), 0);
   }));
 
+test("a series and a forecast that differ by rounding are drawn", () =>
+  visit(many, "#/metric?metric=crowd&resource=", async (page) => {
+    const times = [1795446900, 1795447200, 1795447500], same = [null, 6.999999741791157, 6.999999741791157], none = [null, null, null];
+    await page.route("**/page/history?*", async (route) => {
+      const history = await (await route.fetch()).json();
+      await route.fulfill({ json: { ...history, times, came: [7, null, null], said: [none, none, none], ahead: [same, same, same], windowMax: same } });
+    });
+    await page.getByRole("link", { name: /web-007/ }).click();
+    await page.getByRole("img", { name: /the series went from 7 to 7/ }).waitFor();
+    assert.ok(await drawn(page, "ahead") > 100);
+  }));
+
 test("secrets of the config are hidden", () =>
   visit(many, "#/config", async (page) => {
     const text = await page.getByLabel("The config file").innerText();

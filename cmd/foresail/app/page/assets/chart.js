@@ -71,7 +71,7 @@ function options(plot, readout) {
     width: plot.clientWidth, height: plot.clientHeight, legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
     padding: [12, 16, 0, 0],
-    scales: { y: { range: (u, low, high) => uPlot.rangeNum(Math.min(low ?? 0, low >= 0 && low < high / 2 ? 0 : low ?? 0), high ?? 1, 0.08, low >= 0) } },
+    scales: { y: { range: (u, low, high) => rangeOf(low ?? 0, high ?? 1) } },
     axes: [{ ...axis, size: 34, values: (u, times) => times.map((t) => at(t)), space: 70 }, { ...axis, size: 68, values: (u, vs) => vs.map(number) }],
     series: [
       {}, line("came", 2), none, line("said", 1.5, { dash: [6, 4] }), none,
@@ -83,6 +83,13 @@ function options(plot, readout) {
       setCursor: [(u) => { readout.textContent = u.cursor.idx === null || u.cursor.idx === undefined ? "" : pointText(u.data, u.cursor.idx); }],
     },
   };
+}
+
+/** rangeOf is what the axis of values spans. Values that are the same but for rounding, as of a series that never changes and its forecast, are
+ * one value: uPlot finds no distance of ticks that tells them apart, and fails. */
+function rangeOf(low, high) {
+  if (high - low < 1e-4 * Math.max(Math.abs(low), Math.abs(high))) low = high;
+  return uPlot.rangeNum(low >= 0 && low < high / 2 ? 0 : low, high, 0.08, low >= 0);
 }
 
 function nowLine(u, colour) {
