@@ -138,7 +138,7 @@ func TestLimits(t *testing.T) {
 		matches(t, s.sum("shop", "queue_length", "queue=small"), `\S+=1 \S+=2`) // it is kept already
 		matches(t, s.sum("bank", "queue_length", "queue=third"), `\S+=1 \S+=2`)
 		metrics := `
-# HELP foresail_limit_exceeded_total Answers of a rule's query beyond seriesPerRule, and reads of it refused by rulesPerNamespace.
+# HELP foresail_limit_exceeded_total Answers of a rule's query beyond the config's limit seriesPerRule, and reads of it refused by rulesPerNamespace.
 # TYPE foresail_limit_exceeded_total counter
 foresail_limit_exceeded_total{limit="rulesPerNamespace",rule="externalRules[0]"} 1
 foresail_limit_exceeded_total{limit="seriesPerRule",rule="externalRules[0]"} 1

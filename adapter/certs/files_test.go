@@ -1,9 +1,9 @@
 package certs
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,22 +36,40 @@ func (m *mounted) until(t *testing.T, end time.Time) {
 	}
 }
 
+// said is a log that timers write to and a test reads.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
 // A certificate of files that has ended, or ends, is said once, and renewing it is seen.
 func TestFilesThatExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log said
 		m, registry := &mounted{}, prometheus.NewRegistry()
 		now := time.Now()
 		m.until(t, now.Add(-time.Hour))
 		f := Watch(m, slog.New(slog.NewTextHandler(&log, nil)), registry)
-		tells := func(end time.Time, said int) {
+		tells := func(end time.Time, times int) {
 			t.Helper()
 			synctest.Wait()
 			if got := testutil.ToFloat64(f.expiry); got != float64(end.Unix()) {
 				t.Errorf("it ends at %v, want %v", int64(got), end.Unix())
 			}
-			if n := strings.Count(log.String(), "level=ERROR"); n != said || strings.Count(log.String(), "has expired") != said {
-				t.Errorf("said %d times, want %d: %s", n, said, log.String())
+			if n := strings.Count(log.String(), "level=ERROR"); n != times || strings.Count(log.String(), "has expired") != times {
+				t.Errorf("said %d times, want %d: %s", n, times, log.String())
 			}
 		}
 		tells(now.Add(-time.Hour), 1)
