@@ -26,6 +26,7 @@ import (
 	"github.com/foresail/foresail/adapter/standing"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/test/logs"
 )
 
 // prom is a backend that answers what the test sets and counts what it is asked. It is not spoken to over HTTP, so that
@@ -114,31 +115,13 @@ func (a *alive) Names(_ context.Context, _ schema.GroupResource, namespace strin
 	return names, nil
 }
 
-// text is a log that may be read while it is written.
-type text struct {
-	mu sync.Mutex
-	strings.Builder
-}
-
-func (x *text) Write(p []byte) (int, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.Builder.Write(p)
-}
-
-func (x *text) String() string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.Builder.String()
-}
-
 // system is a running catalog with all that it stands on.
 type system struct {
 	*Provider
 	t       *testing.T
 	prom    *prom
 	alive   *alive
-	log     *text
+	log     *logs.Text
 	reg     *prometheus.Registry
 	catalog *Catalog
 	ahead   *forecasts
@@ -210,7 +193,7 @@ func run(t *testing.T, p *prom, with setup) *system {
 	p.searched, p.asked = map[string]int{}, map[string]int{}
 	config := legacy.Config{Custom: with.custom, External: with.external}
 	config.Validate([]rules.Backend{{Name: "main"}}, func(field, problem string) { t.Fatalf("%s: %s", field, problem) })
-	s := &system{t: t, prom: p, alive: &alive{objects: map[string]labels.Set{}}, log: &text{}, reg: prometheus.NewRegistry()}
+	s := &system{t: t, prom: p, alive: &alive{objects: map[string]labels.Set{}}, log: new(logs.Text), reg: prometheus.NewRegistry()}
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	s.ahead = &forecasts{outlooks: map[string]*forecast.Outlook{}, wanted: map[string]Wanted{}, heard: map[string]string{}}
 	table, err := standing.New(standing.Options{Observer: s.ahead, Limits: with.limits, Logger: logger, Registerer: s.reg})

@@ -3,7 +3,6 @@ package certs
 import (
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
+
+	"github.com/foresail/foresail/test/logs"
 )
 
 // mounted is a certificate in files that somebody renews.
@@ -36,28 +37,10 @@ func (m *mounted) until(t *testing.T, end time.Time) {
 	}
 }
 
-// said is a log that timers write to and a test reads.
-type said struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
 // A certificate of files that has ended, or ends, is said once, and renewing it is seen.
 func TestFilesThatExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log said
+		var log logs.Text
 		m, registry := &mounted{}, prometheus.NewRegistry()
 		now := time.Now()
 		m.until(t, now.Add(-time.Hour))

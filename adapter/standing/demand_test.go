@@ -15,10 +15,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/test/logs"
 )
 
 // startDemand runs a demand until the test's end, beside a table of the queries.
-func startDemand(t *testing.T, limit int, opts Options) (*Demand, *text, *prometheus.Registry) {
+func startDemand(t *testing.T, limit int, opts Options) (*Demand, *logs.Text, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	opts.Registerer = reg

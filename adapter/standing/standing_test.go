@@ -1,7 +1,6 @@
 package standing
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/foresail/foresail/adapter/backend/wire"
 	"github.com/foresail/foresail/forecast/series"
+	"github.com/foresail/foresail/test/logs"
 )
 
 // backend answers with what the test set last and records when it was asked.
@@ -108,28 +108,10 @@ func (o *observed) all() []string {
 	return slices.Clone(o.seen)
 }
 
-// text is a log that may be read while it is written.
-type text struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (x *text) Write(p []byte) (int, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.buf.Write(p)
-}
-
-func (x *text) String() string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.buf.String()
-}
-
 // start runs a table until the test's end and waits for the first evaluations.
-func start(t *testing.T, opts Options) (*Table, *text) {
+func start(t *testing.T, opts Options) (*Table, *logs.Text) {
 	t.Helper()
-	var log text
+	var log logs.Text
 	opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	if opts.Registerer == nil {
 		opts.Registerer = prometheus.NewRegistry()

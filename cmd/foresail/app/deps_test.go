@@ -117,6 +117,7 @@ var importRules = map[string][]string{
 	"cmd/foresail":              {"cmd/foresail", "adapter/apiserver"},
 	"bench":                     {"cmd/foresail/app", "adapter", "collectors", "forecast", "bench"},
 	"test/authority":            {},
+	"test/logs":                 {},
 	"docs/generate":             {"cmd/foresail/app/config", "collectors", "collectors/kafka", "collectors/kafka/exporter", "collectors/nodemem", "collectors/rpc", "manifests/grafana"},
 	"manifests/grafana":         {},
 	"test/kafka":                {"collectors"},
