@@ -86,15 +86,15 @@ const maxApart = 5 * time.Minute
 // time, too. No date is no error.
 func (c *Client) sameTime(date string, now time.Time) error {
 	at, err := http.ParseTime(date)
-	if err != nil || at.Sub(now).Abs() <= maxApart {
-		return nil //nolint:nilerr // not all servers tell one
+	if apart := at.Sub(now); err == nil && apart.Abs() > maxApart {
+		direction := "ahead of"
+		if apart < 0 {
+			direction = "behind"
+		}
+		return &Error{Backend: c.Backend, Kind: Clock, Status: http.StatusOK,
+			Message: fmt.Sprintf("its clock is %v %s this machine's: what it says is of another time: set the clock that is wrong", apart.Abs().Round(time.Second), direction)}
 	}
-	direction := "ahead of"
-	if at.Before(now) {
-		direction = "behind"
-	}
-	return &Error{Backend: c.Backend, Kind: Clock, Status: http.StatusOK,
-		Message: fmt.Sprintf("its clock is %v %s this machine's: what it says is of another time: set the clock that is wrong", at.Sub(now).Abs().Round(time.Second), direction)}
+	return nil
 }
 
 // Do sends the request. Every error is an *Error.
