@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -50,7 +49,7 @@ func (b *balancer) port() int { return b.listener.Addr().(*net.TCPAddr).Port }
 
 // probe asks a replica whether it is ready, as the kubelet does. Where nobody answers, what was said last counts.
 func (b *balancer) probe(ctx context.Context, i int) {
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	client := unverified()
 	for ; ctx.Err() == nil; time.Sleep(250 * time.Millisecond) {
 		request, _ := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d/readyz", b.ports[i]), http.NoBody)
 		if response, err := client.Do(request); err == nil {
