@@ -16,6 +16,9 @@ const (
 	ordersGroup      = "invoicing:v2"
 	ordersGroupAlias = "invoicing"
 	ordersPartitions = 6
+	// ordersSegment is how many bytes a segment of the broker's log has: it forgets whole segments only, and keeps 100 MiB
+	// in memory unless told.
+	ordersSegment = "65536"
 )
 
 // orders is a Kafka topic on an in-process broker, its producers and the consumer group that cannot keep up at peaks.
@@ -27,7 +30,8 @@ type orders struct {
 }
 
 func startOrders(logger *slog.Logger) (*orders, error) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(ordersPartitions, ordersTopic))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(ordersPartitions, ordersTopic),
+		kfake.BrokerConfigs(map[string]string{"log.segment.bytes": ordersSegment}))
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the in-process Kafka broker: %w", err)
 	}
