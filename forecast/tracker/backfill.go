@@ -19,9 +19,16 @@ const (
 	smallGap = time.Hour
 )
 
-// History answers with the past of a query's series: every one's values at from, from+step, ... up to to, both included.
+// History answers with the past of a query's series: every one's values at from, from+step, ... up to to, both included. An error
+// that is tooLarge has it asked for shorter times.
 type History interface {
 	QueryRange(ctx context.Context, promql string, from, to time.Time, step time.Duration) ([]series.Run, error)
+}
+
+// tooLarge is an error that tells whether an answer has more series and times than are read at once.
+type tooLarge interface {
+	error
+	TooLarge() bool
 }
 
 // Backfill teaches the series of a metric what they did before now. The query is asked at the middle of every grid slot, where
@@ -133,12 +140,18 @@ func (f *filler) fetch(ctx context.Context, h History, now time.Time) (learn boo
 	}
 	var problems []error
 	gained := !f.past.Learnt
-	for _, r := range f.past.Missing(f.first, f.last) {
+	for missing := f.past.Missing(f.first, f.last); len(missing) > 0; {
+		r := missing[0]
+		missing = missing[1:]
 		if ctx.Err() != nil {
 			return false, errors.Join(append(problems, ctx.Err())...)
 		}
 		a, b := f.middle(r.First), f.middle(r.Last)
 		runs, err := h.QueryRange(ctx, f.past.Query, a, b, step)
+		if large, ok := errors.AsType[tooLarge](err); ok && large.TooLarge() && f.past.Shorten() {
+			missing = f.past.Missing(f.first, r.Last)
+			continue
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("cannot back-fill %s from %s to %s: %w",
 				f.spec.Metric, a.UTC().Format(time.RFC3339), b.UTC().Format(time.RFC3339), err))
@@ -152,7 +165,7 @@ func (f *filler) fetch(ctx context.Context, h History, now time.Time) (learn boo
 		} else {
 			gained = true
 		}
-		f.past.Add(f.part(r, runs))
+		f.past.Add(chunks.NewPart(r, step, runs, f.followed))
 	}
 	return gained || len(problems) == 0, errors.Join(problems...)
 }
@@ -178,26 +191,10 @@ func (f *filler) add(key series.Key) {
 	}
 }
 
-// part is what was answered of the series that are followed.
-func (f *filler) part(of chunks.Span, runs []series.Run) chunks.Part {
-	p := chunks.Part{Span: of, Values: map[series.Key][]float64{}}
-	for _, r := range runs {
-		key := r.Key.WithMetric(f.spec.Metric)
-		if f.series[key] == nil {
-			continue
-		}
-		values := make([]float64, of.Last-of.First+1)
-		for i := range values {
-			values[i] = math.NaN()
-		}
-		for _, sample := range r.Samples {
-			if slot := sample.Time.UnixNano() / int64(f.spec.Forecast.Step); slot >= of.First && slot <= of.Last {
-				values[slot-of.First] = sample.Value
-			}
-		}
-		p.Values[key] = values
-	}
-	return p
+// followed returns a series' key as the metric has it, and whether the series is followed.
+func (f *filler) followed(key series.Key) (series.Key, bool) {
+	key = key.WithMetric(f.spec.Metric)
+	return key, f.series[key] != nil
 }
 
 // learn takes in all that is known of the past, old to new.

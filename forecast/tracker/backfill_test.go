@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,50 @@ func TestBackfillInParts(t *testing.T) {
 	}
 	sameOutlook(t, whole.Outlook, get(t, tr, 0).Outlook)
 }
+
+// An answer that is too large is asked for in shorter parts, and comes to what one without a bound does.
+func TestBackfillOfManySeries(t *testing.T) {
+	day := spec
+	day.Forecast.Seasons = []time.Duration{24 * time.Hour}
+	day.Forecast.Step = time.Minute
+	day.Forecast.Lead = 30 * time.Minute
+	day.History = 2 * 24 * time.Hour // 2,880 points.
+	now := begin.Add(2 * 24 * time.Hour)
+	p := &past{shards: 3, from: begin, to: now}
+	bounded := func(most int) historyFunc {
+		return func(ctx context.Context, promql string, from, to time.Time, step time.Duration) ([]series.Run, error) {
+			if points := int(to.Sub(from)/step) + 1; p.shards*points > most {
+				p.asked++
+				return nil, fmt.Errorf("%d series of %d points: %w", p.shards, points, errLarge{})
+			}
+			return p.QueryRange(ctx, promql, from, to, step)
+		}
+	}
+	unbounded, _, _ := newTracker(t, day)
+	if err := unbounded.Backfill(t.Context(), "load", "sum(load)", p, now); err != nil {
+		t.Fatal(err)
+	}
+	// 3 series of 2,016 and 1,008 points are too much for 2,000: parts of 504 points, five of them and the 360 that remain of 2,880.
+	p.asked, p.largest = 0, 0
+	tr, _, _ := newTracker(t, day)
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", bounded(2000), now); err != nil || p.asked != 2+6 || p.largest != 504 {
+		t.Fatalf("error %v, asked %d times, for up to %d points", err, p.asked, p.largest)
+	}
+	for i := range p.shards {
+		sameOutlook(t, get(t, unbounded, i).Outlook, get(t, tr, i).Outlook)
+	}
+	// Not even 31 points are answered: the error says so, after seven questions.
+	p.asked = 0
+	tr, _, _ = newTracker(t, day)
+	if err := tr.Backfill(t.Context(), "load", "sum(load)", bounded(92), now); !errors.Is(err, errLarge{}) || p.asked != 7 {
+		t.Errorf("error %v after asking %d times", err, p.asked)
+	}
+}
+
+type errLarge struct{}
+
+func (errLarge) Error() string  { return "too large" }
+func (errLarge) TooLarge() bool { return true }
 
 // Interrupted, a back-fill asks for nothing twice; what came since is learnt too, and live samples are neither lost nor learnt twice.
 func TestBackfillGoesOn(t *testing.T) {

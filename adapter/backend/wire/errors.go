@@ -51,6 +51,9 @@ func (e *Error) Rejected() bool {
 	return e.Kind == Rejected && (e.Status == 0 || e.Status == http.StatusBadRequest || e.Status == http.StatusUnprocessableEntity)
 }
 
+// TooLarge tells whether the answer exceeds a bound: for fewer series or a shorter time there may be one.
+func (e *Error) TooLarge() bool { return e.Kind == TooLarge }
+
 // Reason is the kind of the error, or, of a refusal, what was refused: bad_query for what the query says, forbidden for
 // who asks.
 func (e *Error) Reason() string {
