@@ -29,29 +29,28 @@ func (f *certificateFlags) add(fs *pflag.FlagSet) {
 		"the APIServices that are told the authority of --tls-secret, where they point to --tls-service")
 }
 
-// options returns nothing where no Secret is named.
-func (f *certificateFlags) options(all *Flags) (*certs.Options, error) {
+// options returns no Secret where none is named.
+func (f *certificateFlags) options(all *Flags) (o certs.Options, err error) {
 	if f.secret == "" {
 		if f.service != "" {
-			return nil, errors.New("cannot use --tls-service without --tls-secret: it is for the certificate that is kept there")
+			return o, errors.New("cannot use --tls-service without --tls-secret: it is for the certificate that is kept there")
 		}
-		return nil, nil //nolint:nilnil // no Secret, no options
+		return o, nil
 	}
 	if c := all.SecureServing.ServerCert.CertKey; c.CertFile != "" || c.KeyFile != "" {
-		return nil, errors.New("cannot use --tls-secret and --tls-cert-file: both say which certificate is served; keep one")
+		return o, errors.New("cannot use --tls-secret and --tls-cert-file: both say which certificate is served; keep one")
 	}
-	o := certs.Options{APIServices: f.apiServices}
-	var err error
+	o.APIServices = f.apiServices
 	if o.Secret, err = namespaced("--tls-secret", f.secret); err != nil {
-		return nil, err
+		return o, err
 	}
 	o.Service = types.NamespacedName{Namespace: o.Secret.Namespace, Name: name}
 	if f.service != "" {
 		if o.Service, err = namespaced("--tls-service", f.service); err != nil {
-			return nil, err
+			return o, err
 		}
 	}
-	return &o, nil
+	return o, nil
 }
 
 func namespaced(flag, text string) (types.NamespacedName, error) {
@@ -63,9 +62,9 @@ func namespaced(flag, text string) (types.NamespacedName, error) {
 }
 
 // keep has the server's certificate come from a Secret, and the server ready only once it does.
-func keep(config *genericapiserver.Config, o *certs.Options, client *rest.Config, opts *Options) error {
+func keep(config *genericapiserver.Config, o certs.Options, client *rest.Config, opts *Options) error {
 	o.Client, o.Logger, o.Registerer, o.Fallback = client, opts.Logger, opts.Registerer, config.SecureServing.Cert
-	keeper, err := certs.New(*o)
+	keeper, err := certs.New(o)
 	if err != nil {
 		return err
 	}

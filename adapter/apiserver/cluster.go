@@ -165,7 +165,7 @@ func (f *Flags) reach(config *rest.Config) error {
 	return nil
 }
 
-func buildCluster(flags *Flags, client *rest.Config, keeping *certs.Options, opts Options) (*genericapiserver.GenericAPIServer, error) {
+func buildCluster(flags *Flags, client *rest.Config, keeping certs.Options, opts Options) (*genericapiserver.GenericAPIServer, error) {
 	config := genericapiserver.NewRecommendedConfig(cmapiserver.Codecs)
 	config.ClientConfig = client
 	files := flags.SecureServing.ServerCert.CertKey.CertFile != "" // here, for later it may be one that the library has made
@@ -174,7 +174,7 @@ func buildCluster(flags *Flags, client *rest.Config, keeping *certs.Options, opt
 			"system:auth-delegator and, in kube-system, extension-apiserver-authentication-reader): %w", client.Host, err)
 	}
 	config.ShutdownDelayDuration = flags.ShutdownDelay
-	if keeping != nil {
+	if keeping.Secret.Name != "" {
 		if err := keep(&config.Config, keeping, client, &opts); err != nil {
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/backtest"
 	"github.com/foresail/foresail/cmd/foresail/app/chart"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 // backtestFlags say what is walked.
@@ -46,17 +47,13 @@ func backtestCommand(stdout io.Writer, logs logs) *cobra.Command {
 	return cmd
 }
 
-// run checks the flags and then runs a command on what they name. An input that holds nothing to walk is a mistake of the caller too.
+// run checks the flags and then runs a command on what they name.
 func (f *backtestFlags) run(stdout io.Writer, logs logs, complete, command func() error) error {
 	f.Out, f.Notes, f.Bar, f.Stdin = stdout, logs.w, isTerminal(logs.w), os.Stdin
 	if err := complete(); err != nil {
-		return usageError{err}
+		return mistake.Error{Err: err}
 	}
-	err := command()
-	if errors.As(err, new(backtest.InputError)) {
-		return usageError{err}
-	}
-	return err
+	return command()
 }
 
 // add adds the flags that say what is walked, and how it is shown.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/foresail/foresail/cmd/foresail/app/lint"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 func checkCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
@@ -32,15 +33,15 @@ func checkCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 			manifests = append(manifests, args[1:]...) // as of a shell's pattern
 			custom, err := customResources(resources)
 			if err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			data, err := os.ReadFile(args[0])
 			if err != nil {
-				return usageError{fmt.Errorf("cannot read config file: %w", err)}
+				return mistake.Error{Err: fmt.Errorf("cannot read config file: %w", err)}
 			}
 			read, err := readManifests(stdin, manifests)
 			if err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			findings, file := lint.Check(lint.Options{Name: args[0], Data: data, Manifests: read, Custom: custom})
 			fine := ""
@@ -138,6 +139,6 @@ func exactly(n int, what string) cobra.PositionalArgs {
 		if len(args) == n {
 			return nil
 		}
-		return usageError{errors.New(cmd.CommandPath() + " wants " + what + ": " + cmd.UseLine())}
+		return mistake.Error{Err: errors.New(cmd.CommandPath() + " wants " + what + ": " + cmd.UseLine())}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 // inspectFlags say which file is looked at, and by which read.
@@ -66,7 +67,7 @@ func compatCommand(stdout io.Writer) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := flags.options()
 			if err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			entries, problems := inspect.Entries(cmd.Context(), o)
 			var text strings.Builder

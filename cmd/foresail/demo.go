@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foresail/foresail/adapter/apiserver"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 	"github.com/foresail/foresail/cmd/foresail/demo"
 )
 
@@ -22,7 +23,7 @@ func demoCommand(stdout io.Writer, logs logs) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.For < 0 {
-				return usageError{errors.New("--for must not be negative")}
+				return mistake.Error{Err: errors.New("--for must not be negative")}
 			}
 			o.Out, o.Registry, o.Terminal = stdout, newRegistry(), isTerminal(stdout)
 			o.Logger = logs.at(slog.LevelWarn)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 func explainCommand(stdout io.Writer) *cobra.Command {
@@ -33,11 +34,11 @@ With --config the file's backends are asked from here, and forecasts are not kno
 				return flags.live(cmd, stdout, server, args[0])
 			}
 			if flags.path == "" {
-				return usageError{errors.New("name a server that runs with --server URL, or the config file with --config FILE")}
+				return mistake.Error{Err: errors.New("name a server that runs with --server URL, or the config file with --config FILE")}
 			}
 			o, err := flags.options()
 			if err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			return inspect.Explain(cmd.Context(), stdout, args[0], o)
 		},
@@ -50,14 +51,14 @@ With --config the file's backends are asked from here, and forecasts are not kno
 // live has a server explain the read.
 func (f *inspectFlags) live(cmd *cobra.Command, stdout io.Writer, server, metric string) error {
 	if f.path != "" {
-		return usageError{errors.New("--server and --config exclude each other: keep one")}
+		return mistake.Error{Err: errors.New("--server and --config exclude each other: keep one")}
 	}
 	if _, err := labels.Parse(f.selector); err != nil {
-		return usageError{fmt.Errorf("--selector is no selector: %w", err)}
+		return mistake.Error{Err: fmt.Errorf("--selector is no selector: %w", err)}
 	}
 	err := inspect.ExplainLive(cmd.Context(), stdout, server, metric, f.namespace, f.selector)
 	if errors.Is(err, inspect.ErrRead) {
-		return usageError{err}
+		return mistake.Error{Err: err}
 	}
 	return err
 }

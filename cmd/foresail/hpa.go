@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/foresail/foresail/cmd/foresail/app/hpa"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 func hpaCommand(stdout io.Writer, logs logs) *cobra.Command {
@@ -21,13 +22,10 @@ func hpaCommand(stdout io.Writer, logs logs) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.Custom, err = customResources(resources); err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			cmd.Flags().Visit(func(flag *pflag.Flag) { o.Given[flag.Name] = flag.Value.String() })
 			text, notes, err := hpa.Write(cmd.Context(), o)
-			if errors.As(err, new(hpa.InputError)) {
-				return usageError{err}
-			}
 			if err != nil {
 				return err
 			}

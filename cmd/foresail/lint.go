@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foresail/foresail/cmd/foresail/app/lint"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 func lintCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
@@ -25,26 +26,26 @@ func lintCommand(stdin io.Reader, stdout io.Writer) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			switch {
 			case len(args) == 0:
-				return usageError{errors.New("foresail lint wants the manifests to judge: " + cmd.UseLine())}
+				return mistake.Error{Err: errors.New("foresail lint wants the manifests to judge: " + cmd.UseLine())}
 			case o.StartUp < 0:
-				return usageError{errors.New("--start-delay cannot be negative")}
+				return mistake.Error{Err: errors.New("--start-delay cannot be negative")}
 			case cmd.Flags().Changed("capacity") && !(o.Capacity > 0):
-				return usageError{fmt.Errorf("--capacity is %g: say how much load one pod carries, above 0", o.Capacity)}
+				return mistake.Error{Err: fmt.Errorf("--capacity is %g: say how much load one pod carries, above 0", o.Capacity)}
 			}
 			if o.Custom, err = customResources(resources); err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			if o.Name != "" {
 				if o.Data, err = os.ReadFile(o.Name); err != nil {
-					return usageError{fmt.Errorf("cannot read config file: %w", err)}
+					return mistake.Error{Err: fmt.Errorf("cannot read config file: %w", err)}
 				}
 			}
 			if o.Manifests, err = readManifests(stdin, args); err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			findings, count := lint.Judge(o)
 			if count == 0 && len(findings) == 0 {
-				return usageError{fmt.Errorf("there is no HorizontalPodAutoscaler in %s", strings.Join(args, ", "))}
+				return mistake.Error{Err: fmt.Errorf("there is no HorizontalPodAutoscaler in %s", strings.Join(args, ", "))}
 			}
 			return report(stdout, findings, fmt.Sprintf("%d autoscalers, no problems", count), asJSON)
 		},

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foresail/foresail/adapter/apiserver"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 // version is set by the linker; see the Makefile.
@@ -28,11 +29,6 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, logs{os.Stderr, apiserver.RouteLogs}))
 }
 
-// usageError is a mistake of the caller: exit status 2 instead of 1.
-type usageError struct{ error }
-
-func (u usageError) Unwrap() error { return u.error }
-
 func run(ctx context.Context, args []string, stdout io.Writer, logs logs) int {
 	root := &cobra.Command{
 		Use:           "foresail",
@@ -42,7 +38,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, logs logs) int {
 		// Without a subcommand: help, and not a mistake.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q; see foresail --help", args[0])}
+				return mistake.Error{Err: fmt.Errorf("unknown command %q; see foresail --help", args[0])}
 			}
 			return cmd.Help()
 		},
@@ -53,7 +49,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, logs logs) int {
 	root.SetErr(logs.w)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+		return mistake.Error{Err: fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(serveCommand(logs), demoCommand(stdout, logs), checkCommand(os.Stdin, stdout), compatCommand(stdout), explainCommand(stdout),
 		backtestCommand(stdout, logs), replayCommand(stdout, logs), hpaCommand(stdout, logs), lintCommand(os.Stdin, stdout), takeoverCommand(stdout), rollbackCommand(stdout), versionCommand(stdout))
@@ -64,7 +60,7 @@ func run(ctx context.Context, args []string, stdout io.Writer, logs logs) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintln(logs.w, "foresail:", line)
 	}
-	if errors.As(err, new(usageError)) {
+	if errors.As(err, new(mistake.Error)) {
 		return 2
 	}
 	return 1

@@ -21,6 +21,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/memory"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 	"github.com/foresail/foresail/cmd/foresail/app/shards"
 )
 
@@ -150,16 +151,16 @@ func serveCommand(logs logs) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.check(); err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			var err error
 			if flags.member, err = flags.shards.member(); err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			read := flags.contents() // before they are loaded, so that no change is missed
 			file, err := flags.load()
 			if err != nil {
-				return usageError{err}
+				return mistake.Error{Err: err}
 			}
 			level := slog.LevelInfo
 			if flags.debug || flags.verbosity >= verboseQueries {

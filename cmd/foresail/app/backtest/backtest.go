@@ -15,6 +15,7 @@ import (
 	"github.com/foresail/foresail/cmd/foresail/app/chart"
 	"github.com/foresail/foresail/cmd/foresail/app/config"
 	"github.com/foresail/foresail/cmd/foresail/app/cpu"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 	"github.com/foresail/foresail/forecast"
 	"github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/patterns"
@@ -40,21 +41,12 @@ type Options struct {
 	Bar        bool
 }
 
-// InputError is the error of an input that holds nothing to walk.
-type InputError struct{ Err error }
-
-// Error implements error.
-func (e InputError) Error() string { return e.Err.Error() }
-
-// Unwrap returns what is wrong with it.
-func (e InputError) Unwrap() error { return e.Err }
-
-// Run walks the series, writes the files and prints the summary. The errors are InputError, those of files, of the backend and of the context.
+// Run walks the series, writes the files and prints the summary. The errors are mistake.Error, those of files, of the backend and of the context.
 func Run(ctx context.Context, o Options) error {
 	o.Forecast.Default()
 	if o.Plot != "" {
 		if _, err := chart.Format(o.Plot); err != nil {
-			return InputError{err}
+			return mistake.Error{Err: err}
 		}
 	}
 	load, err := o.Read(ctx, "walk")
@@ -92,14 +84,14 @@ func (o *Options) patterns(g backtest.Grid) *patterns.Patterns {
 	return &p
 }
 
-// WritePicture writes Plot if it is named, drawn in the format of its name, which is svg or png. The errors are InputError and those of files.
+// WritePicture writes Plot if it is named, drawn in the format of its name, which is svg or png. The errors are mistake.Error and those of files.
 func (o *Options) WritePicture(draw func(w io.Writer, format string) error) error {
 	if o.Plot == "" {
 		return nil
 	}
 	format, err := chart.Format(o.Plot)
 	if err != nil {
-		return InputError{err}
+		return mistake.Error{Err: err}
 	}
 	return Write(o.Plot, "picture", func(w io.Writer) error { return draw(w, format) })
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/adapter/backend"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 	"github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/series"
 )
@@ -30,7 +31,7 @@ func (o *Options) Read(ctx context.Context, verb string) (*Load, error) {
 	}
 	grid, err := backtest.NewGrid(samples, o.Forecast.Step)
 	if err != nil {
-		return nil, InputError{fmt.Errorf("cannot %s %s: %w", verb, source, err)}
+		return nil, mistake.Error{Err: fmt.Errorf("cannot %s %s: %w", verb, source, err)}
 	}
 	o.remark(samples)
 	return &Load{grid, source, samples}, nil
@@ -49,7 +50,7 @@ func (o *Options) samples(ctx context.Context) (source string, samples []series.
 	} else {
 		file, err := os.Open(source)
 		if err != nil {
-			return source, nil, InputError{fmt.Errorf("cannot read the samples: %w", err)}
+			return source, nil, mistake.Error{Err: fmt.Errorf("cannot read the samples: %w", err)}
 		}
 		defer func() { _ = file.Close() }() // It was only read.
 		from = file
@@ -60,11 +61,11 @@ func (o *Options) samples(ctx context.Context) (source string, samples []series.
 	}
 	switch {
 	case errors.Is(err, backtest.ErrNoSamples):
-		return source, nil, InputError{fmt.Errorf("cannot use %s: %w", source, err)}
+		return source, nil, mistake.Error{Err: fmt.Errorf("cannot use %s: %w", source, err)}
 	case err != nil:
 		return source, nil, fmt.Errorf("cannot use %s: %w", source, err)
 	case in.Broken.Count > len(in.Samples):
-		return source, nil, InputError{fmt.Errorf("cannot use %s: %d rows are broken and only %d are not", source, in.Broken.Count, len(in.Samples))}
+		return source, nil, mistake.Error{Err: fmt.Errorf("cannot use %s: %d rows are broken and only %d are not", source, in.Broken.Count, len(in.Samples))}
 	}
 	return source, in.Samples, nil
 }
@@ -155,7 +156,7 @@ func (o *Options) ask(ctx context.Context) ([]series.Sample, error) {
 				key = &run.Key
 			}
 			if run.Key != *key {
-				return nil, InputError{fmt.Errorf("cannot use the query: it answers several series, such as %s and %s: select or sum them to one",
+				return nil, mistake.Error{Err: fmt.Errorf("cannot use the query: it answers several series, such as %s and %s: select or sum them to one",
 					name(*key), name(run.Key))}
 			}
 			for _, s := range run.Samples {
@@ -166,7 +167,7 @@ func (o *Options) ask(ctx context.Context) ([]series.Sample, error) {
 		}
 	}
 	if len(samples) == 0 {
-		return nil, InputError{fmt.Errorf("cannot use the query: it has no value from %s to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))}
+		return nil, mistake.Error{Err: fmt.Errorf("cannot use the query: it has no value from %s to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))}
 	}
 	return samples, nil
 }

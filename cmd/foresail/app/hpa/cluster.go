@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/foresail/foresail/cmd/foresail/app/kubeconfig"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 // start says how long pods take to start: as it is declared, or as the Deployment's own pods did.
@@ -23,24 +24,24 @@ func (w *writer) start(ctx context.Context) error {
 		return nil
 	}
 	if declared {
-		return InputError{errors.New("--start-delay and --node-delay are measured with --kubeconfig or --context: keep one")}
+		return mistake.Error{Err: errors.New("--start-delay and --node-delay are measured with --kubeconfig or --context: keep one")}
 	}
 	config, namespace, err := kubeconfig.Load(w.Kubeconfig, w.Context)
 	if err != nil {
-		return InputError{err}
+		return mistake.Error{Err: err}
 	}
 	if w.Namespace != "" {
 		namespace = w.Namespace
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return InputError{fmt.Errorf("cannot use the kubeconfig: %w", err)}
+		return mistake.Error{Err: fmt.Errorf("cannot use the kubeconfig: %w", err)}
 	}
 	s, err := Measure(ctx, client, namespace, w.Deployment)
 	if err != nil {
 		err = fmt.Errorf("%w; name the time with --start-delay", err)
 		if errors.Is(err, ErrNoPods) {
-			return InputError{err}
+			return mistake.Error{Err: err}
 		}
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/foresail/foresail/cmd/foresail/app/hpa/object"
 	"github.com/foresail/foresail/cmd/foresail/app/lint"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 	"github.com/foresail/foresail/forecast/policy"
 )
 
@@ -37,11 +38,6 @@ type Options struct {
 	Given map[string]string
 }
 
-// InputError is a mistake of the caller.
-type InputError struct{ error }
-
-func (e InputError) Unwrap() error { return e.error }
-
 // Describe says of each policy in a line what it is.
 func Describe() string {
 	var b strings.Builder
@@ -55,7 +51,7 @@ func Describe() string {
 // Names are those of all policies, for a sentence.
 func Names() string { return strings.Join(policy.Names(), ", ") }
 
-// Write returns the autoscaler as YAML, and notes for whoever ordered it. The errors are InputError, and those of a cluster that does not answer.
+// Write returns the autoscaler as YAML, and notes for whoever ordered it. The errors are mistake.Error, and those of a cluster that does not answer.
 func Write(ctx context.Context, o Options) (text, notes []byte, err error) {
 	w := writer{Options: o, object: object.Options{
 		Metric: o.Metric, Deployment: o.Deployment, Namespace: o.Namespace, Capacity: o.Capacity, Min: o.Min, Max: o.Max,
@@ -78,27 +74,27 @@ type writer struct {
 // write returns the autoscaler as text. All mistakes are the caller's, but for those of a cluster that does not answer.
 func (w *writer) write(ctx context.Context) ([]byte, error) {
 	if err := w.choose(); err != nil {
-		return nil, InputError{err}
+		return nil, mistake.Error{Err: err}
 	}
 	if err := w.served(); err != nil {
-		return nil, InputError{err}
+		return nil, mistake.Error{Err: err}
 	}
 	if err := w.start(ctx); err != nil {
 		return nil, err
 	}
 	if err := w.ahead(); err != nil {
-		return nil, InputError{err}
+		return nil, mistake.Error{Err: err}
 	}
 	written, err := object.New(w.object)
 	if err != nil {
-		return nil, InputError{err}
+		return nil, mistake.Error{Err: err}
 	}
 	text, err := object.YAML(written, w.comments)
 	if err != nil {
 		return nil, err
 	}
 	if err := w.judge(text); err != nil {
-		return nil, InputError{err}
+		return nil, mistake.Error{Err: err}
 	}
 	return text, nil
 }

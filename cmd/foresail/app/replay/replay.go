@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/foresail/foresail/cmd/foresail/app/backtest"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 	walk "github.com/foresail/foresail/forecast/backtest"
 	"github.com/foresail/foresail/forecast/frontier"
 	"github.com/foresail/foresail/forecast/policy"
@@ -55,7 +56,7 @@ func ParseSLO(text string) (minutes float64, err error) {
 // leastHistory is what a load that repeats daily needs to be recognised at all.
 const leastHistory = 2 * 24 * time.Hour
 
-// Run replays the settings, writes the files and prints what came of it. The errors are backtest.InputError, those of files, of the
+// Run replays the settings, writes the files and prints what came of it. The errors are mistake.Error, those of files, of the
 // backend and of the context. Nothing is written before everything is known.
 func Run(ctx context.Context, o Options) error {
 	load, err := o.Read(ctx, "replay")
@@ -64,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	source, grid := load.Source, load.Grid
 	if long := time.Duration(len(grid.Values)) * grid.Step; long < leastHistory {
-		return backtest.InputError{Err: fmt.Errorf("cannot replay %s: it is %s long, and settings are chosen on one part and judged on another: two days at least", source, long)}
+		return mistake.Error{Err: fmt.Errorf("cannot replay %s: it is %s long, and settings are chosen on one part and judged on another: two days at least", source, long)}
 	}
 	plan, err := o.plan(ctx, grid)
 	if err != nil {
@@ -76,7 +77,7 @@ func Run(ctx context.Context, o Options) error {
 		settings = o.Configured.settings(settings)
 	}
 	if len(settings) == 0 {
-		return backtest.InputError{Err: fmt.Errorf("cannot replay %s: there is no load in the part that is replayed", source)}
+		return mistake.Error{Err: fmt.Errorf("cannot replay %s: there is no load in the part that is replayed", source)}
 	}
 	trials, err := plan.All(ctx, settings)
 	if err != nil {
@@ -85,7 +86,7 @@ func Run(ctx context.Context, o Options) error {
 	r := report{options: &o, source: source, grid: grid, plan: plan, trials: trials}
 	_, r.chosen = frontier.Choose(trials, o.SLO)
 	if r.chosen == nil {
-		return backtest.InputError{Err: r.hopeless()}
+		return mistake.Error{Err: r.hopeless()}
 	}
 	return errors.Join(r.files(), r.print())
 }

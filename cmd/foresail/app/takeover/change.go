@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	certutil "k8s.io/client-go/util/cert"
+
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 // change is an APIService before and after; nil is for none.
@@ -135,7 +137,7 @@ func (r *run) trust(ctx context.Context) ([]byte, error) {
 	if r.CAFile != "" {
 		bundle, err := os.ReadFile(r.CAFile)
 		if err != nil {
-			return nil, InputError{fmt.Errorf("cannot read --ca-file: %w", err)}
+			return nil, mistake.Error{Err: fmt.Errorf("cannot read --ca-file: %w", err)}
 		}
 		return bundle, authorities("--ca-file", bundle)
 	}
@@ -147,17 +149,17 @@ func (r *run) trust(ctx context.Context) ([]byte, error) {
 	namespace, name, _ := strings.Cut(name, "/")
 	secret, err := r.client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, InputError{fmt.Errorf("cannot tell how Foresail is to be verified: cannot read the Secret %s/%s: %w; %s", namespace, name, err, instead)}
+		return nil, mistake.Error{Err: fmt.Errorf("cannot tell how Foresail is to be verified: cannot read the Secret %s/%s: %w; %s", namespace, name, err, instead)}
 	}
 	if len(secret.Data["ca.crt"]) == 0 {
-		return nil, InputError{fmt.Errorf("cannot tell how Foresail is to be verified: the Secret %s/%s has no ca.crt: does foresail run with --tls-secret? Otherwise %s", namespace, name, instead)}
+		return nil, mistake.Error{Err: fmt.Errorf("cannot tell how Foresail is to be verified: the Secret %s/%s has no ca.crt: does foresail run with --tls-secret? Otherwise %s", namespace, name, instead)}
 	}
 	return secret.Data["ca.crt"], authorities("the Secret "+namespace+"/"+name, secret.Data["ca.crt"])
 }
 
 func authorities(where string, bundle []byte) error {
 	if _, err := certutil.ParseCertsPEM(bundle); err != nil {
-		return InputError{fmt.Errorf("%s holds no certificates in PEM: %w", where, err)}
+		return mistake.Error{Err: fmt.Errorf("%s holds no certificates in PEM: %w", where, err)}
 	}
 	return nil
 }

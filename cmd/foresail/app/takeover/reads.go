@@ -17,6 +17,7 @@ import (
 	"github.com/foresail/foresail/adapter/kube"
 	"github.com/foresail/foresail/cmd/foresail/app/autoscalers"
 	"github.com/foresail/foresail/cmd/foresail/app/inspect"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 // read is a metric as one autoscaler reads it.
@@ -64,7 +65,7 @@ func (r *run) check(ctx context.Context, changes []change) error {
 	}
 	base, err := inspect.WebPort("--url", address)
 	if err != nil {
-		return InputError{err}
+		return mistake.Error{Err: err}
 	}
 	missing := 0
 	for _, read := range reads {
@@ -163,12 +164,12 @@ func (r *run) webPort(ctx context.Context) (*http.Client, string, error) {
 			client, err := rest.HTTPClientFor(r.config)
 			base, _, urlErr := rest.DefaultServerUrlFor(r.config)
 			if err := errors.Join(err, urlErr); err != nil {
-				return nil, "", InputError{fmt.Errorf("cannot use the kubeconfig: %w", err)}
+				return nil, "", mistake.Error{Err: fmt.Errorf("cannot use the kubeconfig: %w", err)}
 			}
 			pod := fmt.Sprintf("http:%s:%d", pods.Items[i].Name, port)
 			return client, base.JoinPath("api/v1/namespaces", r.service.Namespace, "pods", pod, "proxy").String(), nil
 		}
 	}
-	return nil, "", InputError{fmt.Errorf("no Ready pod of the Service %s has a port named http to be asked what it serves: forward one to here and name it with "+
+	return nil, "", mistake.Error{Err: fmt.Errorf("no Ready pod of the Service %s has a port named http to be asked what it serves: forward one to here and name it with "+
 		"--url, as in --url http://localhost:8080", r.service)}
 }

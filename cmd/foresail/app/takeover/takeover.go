@@ -23,6 +23,7 @@ import (
 
 	"github.com/foresail/foresail/adapter/certs"
 	"github.com/foresail/foresail/cmd/foresail/app/kubeconfig"
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 // Options are the flags.
@@ -45,11 +46,6 @@ type Options struct {
 	// poll is the time between looks at what is Available; tests shorten it.
 	poll time.Duration
 }
-
-// InputError is a mistake of the caller.
-type InputError struct{ error }
-
-func (e InputError) Unwrap() error { return e.error }
 
 // annotation keeps the spec of an APIService from before, as JSON; null if there was no such APIService.
 const annotation = "foresail.io/taken-from"
@@ -79,27 +75,27 @@ type run struct {
 func newRun(w io.Writer, o Options) (*run, error) {
 	r := &run{Options: o, w: w}
 	if len(o.APIs) == 0 {
-		return nil, InputError{errors.New("name the APIs: custom, external, metrics")}
+		return nil, mistake.Error{Err: errors.New("name the APIs: custom, external, metrics")}
 	}
 	for _, api := range o.APIs {
 		if versions(api) == nil {
-			return nil, InputError{fmt.Errorf("there is no API %q to switch: choose from custom, external and metrics", api)}
+			return nil, mistake.Error{Err: fmt.Errorf("there is no API %q to switch: choose from custom, external and metrics", api)}
 		}
 	}
 	namespace, name, both := strings.Cut(o.Service, "/")
 	if r.service = (types.NamespacedName{Namespace: namespace, Name: name}); !both || namespace == "" || name == "" {
-		return nil, InputError{fmt.Errorf("--service is %q: write NAMESPACE/NAME", o.Service)}
+		return nil, mistake.Error{Err: fmt.Errorf("--service is %q: write NAMESPACE/NAME", o.Service)}
 	}
 	var err error
 	if r.config, _, err = kubeconfig.Load(o.Kubeconfig, o.Context); err != nil {
-		return nil, InputError{err}
+		return nil, mistake.Error{Err: err}
 	}
 	r.config.QPS, r.config.Burst = 50, 100
 	if r.client, err = kubernetes.NewForConfig(r.config); err != nil {
-		return nil, InputError{fmt.Errorf("cannot use the kubeconfig: %w", err)}
+		return nil, mistake.Error{Err: fmt.Errorf("cannot use the kubeconfig: %w", err)}
 	}
 	if r.dynamic, err = dynamic.NewForConfig(r.config); err != nil {
-		return nil, InputError{fmt.Errorf("cannot use the kubeconfig: %w", err)}
+		return nil, mistake.Error{Err: fmt.Errorf("cannot use the kubeconfig: %w", err)}
 	}
 	return r, nil
 }
@@ -112,7 +108,7 @@ func Take(ctx context.Context, w io.Writer, o Options) error {
 		return err
 	}
 	if err := r.exists(ctx, r.service); err != nil {
-		return InputError{err}
+		return mistake.Error{Err: err}
 	}
 	trust, err := r.trust(ctx)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/foresail/foresail/cmd/foresail/app/mistake"
 )
 
 const (
@@ -337,7 +339,7 @@ func TestMistakes(t *testing.T) {
 		o := c.options(t)
 		m.spoil(&o)
 		err := Take(t.Context(), io.Discard, o)
-		if !errors.As(err, new(InputError)) || !strings.Contains(err.Error(), m.want) || strings.Contains(err.Error(), "\n") {
+		if !errors.As(err, new(mistake.Error)) || !strings.Contains(err.Error(), m.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v, want a line with %s", err, m.want)
 		}
 	}
