@@ -139,12 +139,16 @@ bench-forecast-peers: build $(PEERS_ENV)/installed ## LightGBM, MSTL and AutoETS
 	cd bench/peers && nice $(CURDIR)/$(PEERS_ENV)/bin/python -m unittest
 	nice $(PEERS_ENV)/bin/python bench/peers/main.py --peers $(PEERS) $(TRACES)
 
+.PHONY: victoria-metrics
+victoria-metrics:
+	@command -v victoria-metrics >/dev/null || { apt-get update -qq && apt-get install -y -qq victoria-metrics; }
+
 .PHONY: test-shards
-test-shards: build ## Three shards with VictoriaMetrics between them (Debian's package), one killed, then four: 600 series, 10 min. Not in CI.
+test-shards: build victoria-metrics ## Three shards with VictoriaMetrics between them (Debian's package), one killed, then four: 600 series, 10 min. Not in CI.
 	go run ./bench/shards -smoke
 
 .PHONY: bench-shards
-bench-shards: build ## The same with 30,000 series, an hour; exits 1 where a forecast is lost, stale or told twice.
+bench-shards: build victoria-metrics ## The same with 30,000 series, an hour; exits 1 where a forecast is lost, stale or told twice.
 	go run ./bench/shards
 
 .PHONY: bench-collectors
