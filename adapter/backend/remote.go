@@ -31,10 +31,11 @@ func (w *RemoteWrite) Validate(report func(field, problem string)) {
 }
 
 const (
-	// maxShards and shardCapacity bound what waits in memory for one receiver: 4 times 10,000 samples. What does not fit waits in
-	// the write-ahead log, which keeps about two to three hours.
-	maxShards     = 4
-	shardCapacity = 10_000
+	// capacity bounds what waits in memory for one receiver, and largest what is sent at once, in samples. What does not fit waits in the
+	// write-ahead log, which keeps about two to three hours. One request follows the other, so that whoever asks the receiver for what was
+	// stored last has all that was stored before.
+	capacity = 40_000
+	largest  = 5_000
 	// batchTime is below Prometheus' 5s, which are for many more series: who scales on what is sent waits, too, and what waits
 	// is lost where the program is killed.
 	batchTime = time.Second
@@ -74,7 +75,8 @@ func (w *RemoteWrite) config(batch time.Duration) (*config.RemoteWriteConfig, er
 	c.URL = &promconfig.URL{URL: u}
 	c.RemoteTimeout = model.Duration(w.Timeout)
 	c.MetadataConfig.Send = false
-	c.QueueConfig.MaxShards, c.QueueConfig.Capacity, c.QueueConfig.BatchSendDeadline = maxShards, shardCapacity, model.Duration(batch)
+	q := &c.QueueConfig
+	q.MaxShards, q.Capacity, q.MaxSamplesPerSend, q.BatchSendDeadline = 1, capacity, largest, model.Duration(batch)
 	c.Headers = w.Headers
 	for _, r := range w.WriteRelabel {
 		rule, err := r.Config()

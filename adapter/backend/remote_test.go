@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,7 +37,23 @@ type receiver struct {
 	handler http.Handler
 	away    atomic.Bool
 	turned  atomic.Int64 // requests that came while it was away
-	taken   atomic.Int64 // samples, each as often as it came
+	taken   taken
+}
+
+// taken counts samples, each as often as it came, and notes of which metrics they are while names is not nil. It has them in the order in which they come.
+type taken struct {
+	atomic.Int64
+	mu    sync.Mutex
+	names []string
+}
+
+func (t *taken) add(l labels.Labels) {
+	t.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.names != nil {
+		t.names = append(t.names, l.Get(labels.MetricName))
+	}
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -71,20 +88,20 @@ func list[T any](values ...T) []T { return values }
 // counting counts the samples on their way into a database, which takes the same one twice without a word.
 type counting struct {
 	*tsdb.DB
-	n *atomic.Int64
+	taken *taken
 }
 
 func (c counting) Appender(ctx context.Context) storage.Appender {
-	return countingAppender{c.DB.Appender(ctx), c.n}
+	return countingAppender{c.DB.Appender(ctx), c.taken}
 }
 
 type countingAppender struct {
 	storage.Appender
-	n *atomic.Int64
+	taken *taken
 }
 
 func (c countingAppender) Append(ref storage.SeriesRef, l labels.Labels, t int64, v float64) (storage.SeriesRef, error) {
-	c.n.Add(1)
+	c.taken.add(l)
 	return c.Appender.Append(ref, l, t, v)
 }
 
@@ -142,6 +159,45 @@ func waitFor(t *testing.T, what func() string) {
 		if time.Now().After(deadline) {
 			t.Fatal(missing)
 		}
+	}
+}
+
+// What is stored is sent in its order, whatever of it is refused for a while.
+func TestRemoteWriteInOrder(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	r.taken.names = []string{}
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if requests.Add(1)%2 == 0 {
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return
+		}
+		r.ServeHTTP(w, req)
+	}))
+	defer server.Close()
+	s := openWriting(t, RemoteWrite{Config: Config{URL: server.URL}})
+	begin := time.Now().Add(time.Second).Truncate(time.Millisecond)
+	for i := 0; r.taken.Load() == 0; i++ {
+		mustAppend(t, s, series.Point{Key: series.NewKey("before"), Sample: series.Sample{Time: begin.Add(time.Duration(i) * time.Millisecond)}})
+		time.Sleep(10 * time.Millisecond)
+	}
+	const n = 3*largest + 1 // Four requests, and some that are refused.
+	points, want := make([]series.Point, n), make([]string, n)
+	for i := range points {
+		want[i] = fmt.Sprintf("m%05d", i*7919%n) // Not by name.
+		points[i] = series.Point{Key: series.NewKey(want[i]), Sample: series.Sample{Time: begin.Add(time.Minute)}}
+	}
+	mustAppend(t, s, points...)
+	var got []string
+	waitFor(t, func() string {
+		r.taken.mu.Lock()
+		defer r.taken.mu.Unlock()
+		got = slices.DeleteFunc(slices.Clone(r.taken.names), func(name string) bool { return name == "before" })
+		return missing(int64(len(got)), n)
+	})
+	if !slices.Equal(got, want) {
+		t.Error("they came in another order")
 	}
 }
 

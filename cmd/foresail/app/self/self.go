@@ -25,6 +25,10 @@ var kept = []string{
 	"foresail_served_", "foresail_snapshot_",
 }
 
+// last is the name of what is told after everything else, so that it is stored and sent after it: who sees a forecast's time of issue sees
+// the forecast.
+const last = "foresail_forecast_issued_timestamp_seconds"
+
 // Source is a source of collectors. Its gatherer stays the program's.
 type Source struct{ Gatherer prometheus.Gatherer }
 
@@ -32,6 +36,7 @@ type Source struct{ Gatherer prometheus.Gatherer }
 func (s Source) Collect(context.Context) ([]series.Point, error) {
 	families, err := s.Gatherer.Gather()
 	now := time.Now()
+	slices.SortStableFunc(families, func(a, b *dto.MetricFamily) int { return rank(a) - rank(b) })
 	var points []series.Point
 	for _, f := range families {
 		name := f.GetName()
@@ -52,6 +57,13 @@ func (s Source) Collect(context.Context) ([]series.Point, error) {
 		}
 	}
 	return points, err
+}
+
+func rank(f *dto.MetricFamily) int {
+	if f.GetName() == last {
+		return 1
+	}
+	return 0
 }
 
 // Close does nothing: the registry belongs to the program.

@@ -24,8 +24,8 @@ const (
 	// shardLabel and replicaLabel are the labels by which the series of several processes are kept apart.
 	shardLabel, replicaLabel = "shard", "replica"
 	// behind is by how much values are read in the past, and the time of issue twice that. What is read may be torn, as series that belong together
-	// are not written at once: then the values are of a later outlook than the time says, and never of an earlier one, whose window would end
-	// too late.
+	// are not written at once, but the time of issue last (self): then the values are of a later outlook than the time says, and never of an earlier
+	// one, whose window would end too late.
 	behind = 15 * time.Second
 	// doubt is how long a reason for which an outlook is not served counts after it has gone, so that values from before are not served. It is more
 	// than a minute, the longest usual distance of two scrapes. stale_input is of a process that has just begun, whose path may have been trusted.
