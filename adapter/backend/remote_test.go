@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
@@ -52,7 +53,7 @@ func (t *taken) add(l labels.Labels) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.names != nil {
-		t.names = append(t.names, l.Get(labels.MetricName))
+		t.names = append(t.names, l.Get(model.MetricNameLabel))
 	}
 }
 
