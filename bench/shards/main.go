@@ -36,7 +36,7 @@ type size struct {
 const seasons = 10
 
 var (
-	whole = size{metrics: 30, series: 1000, step: time.Minute, lead: 12 * time.Minute, season: time.Hour, feed: 30 * time.Second, ask: time.Minute, limit: 25 * time.Minute}
+	whole = size{metrics: 30, series: 1000, step: time.Minute, lead: 12 * time.Minute, season: time.Hour, feed: 30 * time.Second, ask: time.Minute, limit: 40 * time.Minute}
 	smoke = size{metrics: 3, series: 200, step: 30 * time.Second, lead: 5 * time.Minute, season: 30 * time.Minute, feed: 10 * time.Second, ask: 5 * time.Second, limit: 5 * time.Minute}
 )
 
