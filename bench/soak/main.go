@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -160,11 +161,35 @@ func watch(ctx context.Context, client *http.Client, demo *child.Process) ([]loo
 				values[name], _ = strconv.ParseFloat(value, 64)
 			}
 		}
+		calls, err := callsOf(ctx, client)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "soak: the calls under way could not be asked for:", err)
+			continue
+		}
 		all = append(all, look{
 			values["process_resident_memory_bytes"] / (1 << 20), values["go_memstats_heap_alloc_bytes"] / (1 << 20),
-			values["go_goroutines"], values["process_open_fds"],
+			values["go_goroutines"] - 2*calls, values["process_open_fds"],
 		})
 	}
+}
+
+// callsOf returns how many gRPC calls the demo's customers wait for, which rise with its load in the course of the hour: of each there are two
+// goroutines, that of the caller and that of the server.
+func callsOf(ctx context.Context, client *http.Client) (float64, error) {
+	body, err := ask.Get(ctx, client, "http://"+web+"/api/v1/query?query="+url.QueryEscape("sum(grpc_server_inflight)"))
+	if err != nil {
+		return 0, err
+	}
+	var answer struct {
+		Data struct{ Result []struct{ Value [2]any } }
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return 0, err
+	}
+	if len(answer.Data.Result) != 1 {
+		return 0, errors.New("nothing is known of them")
+	}
+	return strconv.ParseFloat(fmt.Sprint(answer.Data.Result[0].Value[1]), 64)
 }
 
 // report compares the sixth after the warm-up with the last one.
@@ -192,7 +217,7 @@ func report(s settings, looks []look, reads, failed float64) error {
 		more       float64
 	}{
 		{"resident memory", "MiB", func(l look) float64 { return l.memory }, 0.05, 0},
-		{"goroutines", "", func(l look) float64 { return l.goroutines }, 0, 5},
+		{"goroutines, but for two of each call of the demo's", "", func(l look) float64 { return l.goroutines }, 0, 5},
 		{"open files", "", func(l look) float64 { return l.files }, 0, 5},
 	} {
 		from := middle(early, f.what)
