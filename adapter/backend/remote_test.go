@@ -41,21 +41,25 @@ type receiver struct {
 	taken   taken
 }
 
-// taken counts samples, each as often as it came, and notes of which metrics they are while names is not nil. It has them in the order in which they come.
+// taken has the metric of each sample that came, as often as it came and in that order.
 type taken struct {
-	atomic.Int64
 	mu    sync.Mutex
 	names []string
 }
 
-func (t *taken) add(l labels.Labels) {
-	t.Add(1)
+func (t *taken) add(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.names != nil {
-		t.names = append(t.names, l.Get(model.MetricNameLabel))
-	}
+	t.names = append(t.names, name)
 }
+
+func (t *taken) all() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.names)
+}
+
+func (t *taken) count() int64 { return int64(len(t.all())) }
 
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
@@ -102,7 +106,7 @@ type countingAppender struct {
 }
 
 func (c countingAppender) Append(ref storage.SeriesRef, l labels.Labels, t int64, v float64) (storage.SeriesRef, error) {
-	c.taken.add(l)
+	c.taken.add(l.Get(model.MetricNameLabel))
 	return c.Appender.Append(ref, l, t, v)
 }
 
@@ -167,7 +171,6 @@ func waitFor(t *testing.T, what func() string) {
 func TestRemoteWriteInOrder(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	r.taken.names = []string{}
 	var requests atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if requests.Add(1)%2 == 0 {
@@ -179,10 +182,11 @@ func TestRemoteWriteInOrder(t *testing.T) {
 	defer server.Close()
 	s := openWriting(t, RemoteWrite{Config: Config{URL: server.URL}})
 	begin := time.Now().Add(time.Second).Truncate(time.Millisecond)
-	for i := 0; r.taken.Load() == 0; i++ {
-		mustAppend(t, s, series.Point{Key: series.NewKey("before"), Sample: series.Sample{Time: begin.Add(time.Duration(i) * time.Millisecond)}})
-		time.Sleep(10 * time.Millisecond)
-	}
+	waitFor(t, func() string { // What comes before the log is watched is told by the next one, or after 15 s.
+		begin = begin.Add(time.Millisecond)
+		mustAppend(t, s, series.Point{Key: series.NewKey("before"), Sample: series.Sample{Time: begin}})
+		return missing(min(r.taken.count(), 1), 1)
+	})
 	const n = 3*largest + 1 // Four requests, and some that are refused.
 	points, want := make([]series.Point, n), make([]string, n)
 	for i := range points {
@@ -192,9 +196,7 @@ func TestRemoteWriteInOrder(t *testing.T) {
 	mustAppend(t, s, points...)
 	var got []string
 	waitFor(t, func() string {
-		r.taken.mu.Lock()
-		defer r.taken.mu.Unlock()
-		got = slices.DeleteFunc(slices.Clone(r.taken.names), func(name string) bool { return name == "before" })
+		got = slices.DeleteFunc(r.taken.all(), func(name string) bool { return name == "before" })
 		return missing(int64(len(got)), n)
 	})
 	if !slices.Equal(got, want) {
@@ -219,12 +221,12 @@ func TestRemoteWrite(t *testing.T) {
 			want = append(want, sample)
 		}
 	}
-	for r.taken.Load() == 0 { // What comes before the log is watched is told by the next one, or after 15 s.
+	for r.taken.count() == 0 { // What comes before the log is watched is told by the next one, or after 15 s.
 		add(1)
 		time.Sleep(10 * time.Millisecond)
 	}
 	add(10)
-	waitFor(t, func() string { return missing(r.taken.Load(), int64(len(want))) })
+	waitFor(t, func() string { return missing(r.taken.count(), int64(len(want))) })
 	r.away.Store(true)
 	add(20)
 	waitFor(t, func() string {
@@ -236,7 +238,7 @@ func TestRemoteWrite(t *testing.T) {
 	add(5)
 	r.away.Store(false)
 	add(5)
-	waitFor(t, func() string { return missing(r.taken.Load(), int64(len(want))) })
+	waitFor(t, func() string { return missing(r.taken.count(), int64(len(want))) })
 	got := r.has(t)[`{__name__="foresail_forecast"}`]
 	if !slices.EqualFunc(got, want, func(a, b series.Sample) bool { return a.Time.Equal(b.Time) && a.Value == b.Value }) {
 		t.Errorf("the receiver has %v, want %v", got, want)
@@ -259,7 +261,7 @@ func TestRemoteWriteEndsSeriesAndRelabels(t *testing.T) {
 	waitFor(t, func() string {
 		at = at.Add(time.Millisecond) // As above, until the log is watched.
 		mustAppend(t, s, point(series.NewKey("go_threads"), at, 9))
-		return missing(r.taken.Load(), 2)
+		return missing(r.taken.count(), 2)
 	})
 	all := r.has(t)
 	got := all[`{__name__="lag", group="mail", replica="a"}`]
@@ -322,12 +324,12 @@ func TestRemoteWriteIsKnown(t *testing.T) {
 			waitFor(t, func() string {
 				at = at.Add(time.Second)
 				mustAppend(t, s, point(lag("mail"), at, 7))
-				if r.taken.Load() == 0 && failedWrites(t, s) == 0 {
+				if r.taken.count() == 0 && failedWrites(t, s) == 0 {
 					return "no sample comes, and none is told to be refused"
 				}
 				return ""
 			})
-			if n := r.taken.Load(); (n == 0) != c.refused {
+			if n := r.taken.count(); (n == 0) != c.refused {
 				t.Errorf("%d samples came", n)
 			}
 		})

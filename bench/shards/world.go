@@ -133,8 +133,8 @@ type process struct {
 	total int
 }
 
-// told is what other shards ask for, half of what is said of a forecast.
-const told = `{sourceLabels: [__name__], regex: "foresail_forecast(|_window_max|_state|_issued_timestamp_seconds)", action: keep}`
+// sent is what other shards ask for, half of what is said of a forecast.
+const sent = `{sourceLabels: [__name__], regex: "foresail_forecast(|_window_max|_state|_issued_timestamp_seconds)", action: keep}`
 
 // start runs a shard, in the place of the one of that number before.
 func (b *bench) start(index, total int) error {
@@ -145,7 +145,7 @@ func (b *bench) start(index, total int) error {
 	name := "foresail-" + strconv.Itoa(index)
 	text := &bytes.Buffer{}
 	fmt.Fprintf(text, "standalone: true\nbackends: [{name: main, prometheus: {url: %q, timeout: 30s}}]\nremoteWrite: [{url: %q, writeRelabel: [%s]}]\nshards: {backend: main, interval: %s}\n",
-		b.engine, b.engine+"/api/v1/write", told, b.ask)
+		b.engine, b.engine+"/api/v1/write", sent, b.ask)
 	fmt.Fprintf(text, "store: {path: %q}\nsnapshots: {interval: 5m}\nweb: {listen: %q}\nmetrics:\n", filepath.Join(b.dir, name), address)
 	for metric := range b.metrics {
 		fmt.Fprintf(text, "  - {name: load_%d, query: 'load{app=\"%d\"}', interval: %s, maxAge: 5m, external: {}, forecast: {step: %s, lead: %s, seasons: [%s], history: %s}}\n",

@@ -148,10 +148,11 @@ func watch(ctx context.Context, client *http.Client, demo *child.Process) ([]loo
 		case <-tick.C:
 		}
 		page, err := ask.Get(ctx, client, "http://"+web+"/metrics")
+		calls, callsErr := callsOf(ctx, client)
 		if ctx.Err() != nil {
 			return all, nil
 		}
-		if err != nil {
+		if err := errors.Join(err, callsErr); err != nil {
 			fmt.Fprintln(os.Stderr, "soak: the process could not be looked at:", err)
 			continue
 		}
@@ -160,11 +161,6 @@ func watch(ctx context.Context, client *http.Client, demo *child.Process) ([]loo
 			if name, value, ok := strings.Cut(lines.Text(), " "); ok {
 				values[name], _ = strconv.ParseFloat(value, 64)
 			}
-		}
-		calls, err := callsOf(ctx, client)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "soak: the calls under way could not be asked for:", err)
-			continue
 		}
 		all = append(all, look{
 			values["process_resident_memory_bytes"] / (1 << 20), values["go_memstats_heap_alloc_bytes"] / (1 << 20),
@@ -187,7 +183,7 @@ func callsOf(ctx context.Context, client *http.Client) (float64, error) {
 		return 0, err
 	}
 	if len(answer.Data.Result) != 1 {
-		return 0, errors.New("nothing is known of them")
+		return 0, errors.New("nothing is known of the calls under way")
 	}
 	return strconv.ParseFloat(fmt.Sprint(answer.Data.Result[0].Value[1]), 64)
 }
