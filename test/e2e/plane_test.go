@@ -43,7 +43,7 @@ type plane struct {
 }
 
 // startPlane starts a control plane whose pods become Ready podReadyDelay after they were made. It ends with the test.
-func startPlane(t *testing.T, podReadyDelay time.Duration) *plane {
+func startPlane(t *testing.T, podReadyDelay time.Duration, flags ...string) *plane {
 	t.Helper()
 	bin := filepath.Join(root, "test", "controlplane", "bin")
 	launcher := filepath.Join(bin, "controlplane")
@@ -51,8 +51,8 @@ func startPlane(t *testing.T, podReadyDelay time.Duration) *plane {
 		t.Fatalf("cannot find the control plane, run make controlplane-build: %v", err)
 	}
 	dir := filepath.Join(t.TempDir(), "plane")
-	out := process(t, "controlplane", launcher, "up", "--dir", dir, "--bin", bin,
-		"--hpa-sync", "1s", "--pod-ready-delay", podReadyDelay.String())
+	out := process(t, "controlplane", launcher, append([]string{"up", "--dir", dir, "--bin", bin,
+		"--hpa-sync", "1s", "--pod-ready-delay", podReadyDelay.String()}, flags...)...)
 	line := out.waitFor(t, "ready ", 2*time.Minute)
 	p := &plane{adapter: filepath.Join(dir, "foresail.kubeconfig")}
 	for field := range strings.FieldsSeq(line) {
