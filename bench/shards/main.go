@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -218,7 +219,7 @@ func (b *bench) kill(ctx context.Context) error {
 	return b.settle(ctx, "it is back", b.shards[1].begun, all(3))
 }
 
-// reshard replaces the shards one by one, the new one first, as a StatefulSet does.
+// reshard begins the new shard and then replaces the others one by one, each once the one before is ready, as a StatefulSet does.
 func (b *bench) reshard(ctx context.Context) error {
 	began := time.Now()
 	var meanwhile tally
@@ -229,16 +230,23 @@ func (b *bench) reshard(ctx context.Context) error {
 		if err := b.start(i, 4); err != nil {
 			return err
 		}
-		if err := b.shards[i].ready(ctx, b.limit); err != nil {
-			return err
+		others := slices.Delete(all(len(b.shards)), i, i+1)
+		for p := b.shards[i]; p.asked(ctx) != nil; {
+			if time.Since(p.begun) > b.limit {
+				return fmt.Errorf("shard %d of 4 is not ready after %v", i, b.limit)
+			}
+			if err := b.look(ctx, &meanwhile, others...); err != nil {
+				return err
+			}
 		}
+		b.report.Told(fmt.Sprintf("shard %d of 4 is ready after", i), time.Since(b.shards[i].begun).Seconds(), "s")
 		for begun := time.Now(); time.Since(begun) < ready; {
 			if err := b.look(ctx, &meanwhile, all(4)...); err != nil {
 				return err
 			}
 		}
 	}
-	b.hold("3 become 4, seen by all", &meanwhile)
+	b.hold("3 become 4, seen by all that are ready", &meanwhile)
 	return b.settle(ctx, "4 shards", began, all(4))
 }
 

@@ -170,8 +170,11 @@ func (b *bench) start(index, total int) error {
 }
 
 func (p *process) ready(ctx context.Context, limit time.Duration) error {
-	return p.Wait(ctx, "it is ready", limit, func(ctx context.Context) error {
-		_, err := get(ctx, p.web+"/-/ready")
-		return err
-	})
+	return p.Wait(ctx, "it is ready", limit, p.asked)
+}
+
+// asked says why it is not ready.
+func (p *process) asked(ctx context.Context) error {
+	_, err := get(ctx, p.web+"/-/ready")
+	return err
 }

@@ -81,6 +81,8 @@ type App struct {
 	closers []func() error
 	reloads *reloads
 	readers readers.Book
+	// handover is what this shard takes over from others before it is ready.
+	handover *shards.Handover
 	// autoscalers is nil without a cluster.
 	autoscalers page.Autoscalers
 
@@ -99,7 +101,7 @@ type App struct {
 // New builds all parts. Everything that can fail fails here: whatever New returns without an error can run.
 func New(o Options) (*App, error) {
 	o.fill()
-	a := &App{opts: o, logger: o.Logger, started: make(chan struct{})}
+	a := &App{opts: o, logger: o.Logger, handover: shards.NewHandover(time.Now()), started: make(chan struct{})}
 	if err := a.wire(o); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
@@ -254,16 +256,18 @@ func (a *App) serve(ctx context.Context, cancel context.CancelCauseFunc, run fun
 	})
 }
 
-// Ready says what is missing before reads can be answered: every query must have been tried once, and the cluster's
-// objects be known. It does not ask whether a backend answers, or a dead backend would take the API away with it.
+// Ready says what is missing before reads can be answered: every query must have been tried once, the cluster's objects
+// be known, and what another shard still forecasts for this one be learnt. It does not ask whether a backend answers, or
+// a dead backend would take the API away with it.
 func (a *App) Ready() error {
-	if err := a.current.Load().ready(); err != nil {
+	g := a.current.Load()
+	if err := g.ready(); err != nil {
 		return err
 	}
 	if a.objects != nil && !a.objects.Synced() {
 		return errors.New("the cluster's objects are not listed yet")
 	}
-	return nil
+	return a.handover.Ready(g.outlooks, time.Now())
 }
 
 // URL is the address of the metrics API; "" where it is not served.

@@ -37,6 +37,7 @@ const (
 // Peers are the outlooks that the shards tell of through a backend: of each series its own lead, and few quantiles. It is safe for concurrent
 // use; nil has none.
 type Peers struct {
+	member   Member
 	backend  string
 	interval time.Duration
 	metrics  map[string]*peer
@@ -60,7 +61,7 @@ func (m Member) NewPeers(file *config.File, before *Peers) *Peers {
 	if m.Whole() {
 		return nil
 	}
-	p := &Peers{backend: file.Shards.Backend, interval: file.Shards.Every(), metrics: map[string]*peer{}}
+	p := &Peers{member: m, backend: file.Shards.Backend, interval: file.Shards.Every(), metrics: map[string]*peer{}}
 	for i := range file.Rules {
 		r := &file.Rules[i]
 		if r.Forecast == nil {

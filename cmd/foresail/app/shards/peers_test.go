@@ -3,6 +3,7 @@ package shards
 import (
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -234,6 +235,82 @@ func TestOwnAndPeer(t *testing.T) {
 		time.Sleep(11 * time.Minute)
 		if o, ok := l.o.Outlook("load", key); !ok || o.From != "" {
 			t.Errorf("%+v, %v, want the own", o, ok)
+		}
+	})
+}
+
+// A shard that has been added is ready once it forecasts what another shard still does of its own series, which that one must not end before; or where that
+// one has ended anyway, or after half an hour.
+func TestHandover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		owner := shard.Of("load"+`{pod="a"}`, 3)
+		member := func(of, total int) Member {
+			return Member{Split: shard.Split{Shard: of, Total: total}, Replica: "foresail-" + strconv.Itoa(of)}
+		}
+		ready := func(h *Handover, l look) bool { return h.Ready(l.o, time.Now()) == nil }
+		begin := func(m Member) (*Handover, look) {
+			l := looking(t)
+			l.o.Peers = m.NewPeers(parse(t, file), nil)
+			return NewHandover(time.Now()), l
+		}
+		other := strconv.Itoa((owner + 1) % 3)
+		h, l := begin(member(owner, 3))
+		if !ready(h, l) {
+			t.Error("nothing is told of, as at an install, and it waits")
+		}
+		l.observe(told(other, time.Now(), forecast.Trusted, 100))
+		if !ready(h, l) {
+			t.Error("it was ready, and is not any more")
+		}
+		for _, c := range []struct {
+			what   string
+			m      Member
+			shard  string
+			issued time.Duration
+			reason forecast.Reason
+			waits  bool
+		}{
+			{"its series are another's", member(owner, 3), other, 0, forecast.Trusted, true},
+			{"they are a process's that is not split", member(owner, 3), "", 0, forecast.Trusted, true},
+			{"issued a step, 30s and two intervals ago", member(owner, 3), other, 5*time.Minute + 50*time.Second, forecast.Trusted, true},
+			{"the other has ended", member(owner, 3), other, 5*time.Minute + 51*time.Second, forecast.Trusted, false},
+			{"the other does not know them either", member(owner, 3), other, 0, forecast.WarmingUp, false},
+			{"they are its own from before, or of a replica", member(owner, 3), strconv.Itoa(owner), 0, forecast.Trusted, false},
+			{"they are not of this shard", member((owner+2)%3, 3), other, 0, forecast.Trusted, false},
+		} {
+			time.Sleep(time.Hour)
+			h, l := begin(c.m)
+			l.observe(told(c.shard, time.Now().Add(-c.issued), c.reason, 100))
+			if ready(h, l) == c.waits {
+				t.Errorf("%s: waits %v", c.what, !c.waits)
+			}
+		}
+		h, l = begin(member(owner, 3))
+		for range 6 {
+			l.observe(told(other, time.Now(), forecast.Trusted, 100))
+			if ready(h, l) {
+				t.Error("ready before half an hour")
+			}
+			time.Sleep(5 * time.Minute)
+		}
+		l.observe(told(other, time.Now(), forecast.Trusted, 100))
+		if !ready(h, l) {
+			t.Error("not ready after half an hour")
+		}
+		// By then it knows its series.
+		_, l = begin(member(owner, 3))
+		if err := l.o.Tracker.Apply([]tracker.Spec{{Metric: "load", Forecast: parse(t, file).Rules[0].Forecast.Config, MaxAge: time.Minute}}); err != nil {
+			t.Fatal(err)
+		}
+		for days, waits := range []bool{true, false} {
+			for range 1 + days*6*24*12 {
+				time.Sleep(5 * time.Minute)
+				l.o.Tracker.Observe("load", time.Now(), []series.Point{{Key: key, Sample: series.Sample{Time: time.Now(), Value: float64(time.Now().Hour())}}})
+			}
+			l.observe(told(other, time.Now(), forecast.Trusted, 100))
+			if ready(NewHandover(time.Now()), l) == waits {
+				t.Errorf("with %d days of samples it waits: %v", 6*days, !waits)
+			}
 		}
 	})
 }

@@ -1,0 +1,53 @@
+package shards
+
+import (
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// longest is how long a process that has begun waits at most for what it takes over: one shard's share of series is learnt in a quarter of an hour, and
+// what cannot be learnt must not hold up a rollout for ever.
+const longest = 30 * time.Minute
+
+// Handover has a process be ready only once it forecasts the series of its own that other shards still forecast, as they do where there have become
+// more of them. A StatefulSet ends those others then: before, the series would be without a forecast from the end of the others' last paths on. Nothing
+// is waited for where no other process forecasts them, as at an install, or where all had ended. It is safe for concurrent use.
+type Handover struct {
+	begun time.Time
+	over  atomic.Bool
+}
+
+// NewHandover returns that of a process that has begun at a time.
+func NewHandover(begun time.Time) *Handover { return &Handover{begun: begun} }
+
+// Ready says what is waited for; nil, once and for all, when that is there or half an hour is over.
+func (h *Handover) Ready(o Outlooks, now time.Time) error {
+	if o.Peers == nil || h.over.Load() {
+		return nil
+	}
+	if left := o.foreign(now); left > 0 && now.Sub(h.begun) < longest {
+		return fmt.Errorf("this shard has yet to learn %d series that another still forecasts", left)
+	}
+	h.over.Store(true)
+	return nil
+}
+
+// foreign counts the series of this shard that another one forecasts by now, and this one does not.
+func (o Outlooks) foreign(now time.Time) int {
+	n, own := 0, strconv.Itoa(o.Peers.member.Shard)
+	for metric, m := range o.Peers.metrics {
+		known := map[string]bool{}
+		for _, e := range o.Tracker.Table().List(metric) {
+			known[e.Key.WithMetric("").String()] = len(e.Outlook.Points) > 0 && !ignorant(e.State(now).Reason)
+		}
+		for name, of := range *m.told.Load() {
+			lives := now.Sub(of.Issued) <= m.rule.Forecast.Step+2*behind+2*o.Peers.interval
+			if of.shard != own && lives && good(of.State.Reason) && !known[name] && o.Peers.member.Split.Owns(metric+name) {
+				n++
+			}
+		}
+	}
+	return n
+}
