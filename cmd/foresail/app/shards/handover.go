@@ -3,7 +3,7 @@ package shards
 import (
 	"fmt"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -16,21 +16,31 @@ const longest = 30 * time.Minute
 // is waited for where no other process forecasts them, as at an install, or where all had ended. It is safe for concurrent use.
 type Handover struct {
 	begun time.Time
-	over  atomic.Bool
+
+	mu   sync.Mutex
+	left time.Time // When something was left to learn last.
+	over bool
 }
 
 // NewHandover returns that of a process that has begun at a time.
 func NewHandover(begun time.Time) *Handover { return &Handover{begun: begun} }
 
-// Ready says what is waited for; nil, once and for all, when that is there or half an hour is over.
+// Ready says what is waited for; nil, once and for all, when that is there or half an hour is over. What has just been learnt is in doubt with processes
+// that begin now, as they hear of what this one said before.
 func (h *Handover) Ready(o Outlooks, now time.Time) error {
-	if o.Peers == nil || h.over.Load() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over = h.over || o.Peers == nil || now.Sub(h.begun) >= longest; h.over {
 		return nil
 	}
-	if left := o.foreign(now); left > 0 && now.Sub(h.begun) < longest {
-		return fmt.Errorf("this shard has yet to learn %d series that another still forecasts", left)
+	if n := o.foreign(now); n > 0 {
+		h.left = now
+		return fmt.Errorf("this shard has yet to learn %d series that another still forecasts", n)
 	}
-	h.over.Store(true)
+	if now.Sub(h.left) <= doubt {
+		return fmt.Errorf("this shard has just learnt series that another forecasts, and is not believed for %v", doubt)
+	}
+	h.over = true
 	return nil
 }
 

@@ -312,6 +312,17 @@ func TestHandover(t *testing.T) {
 				t.Errorf("with %d days of samples it waits: %v", 6*days, !waits)
 			}
 		}
+		h, young := begin(member(owner, 3))
+		young.observe(told(other, time.Now(), forecast.Trusted, 100))
+		if ready(h, young) {
+			t.Error("it does not wait")
+		}
+		for _, waits := range []bool{true, false} { // What has just been learnt is in doubt for 90s.
+			if ready(h, l) == waits {
+				t.Errorf("just after it has learnt it waits: %v", !waits)
+			}
+			time.Sleep(doubt + time.Second)
+		}
 	})
 }
 
