@@ -70,12 +70,11 @@ func (b *bench) add(t *tally, shard int, v *inspect.Value, seen map[string]bool,
 		t.between++
 		return
 	}
-	// The values may be of a later issue than it says, and what has passed since need not be in them.
+	// The values may be of a later issue than it says: what has passed since need not be in them, and what comes after its window may be.
 	var most, left float64
-	for ahead := time.Duration(0); ahead <= b.lead; ahead += b.step {
-		at := f.Path.Issued.Add(ahead)
+	for at := f.Path.Issued; !at.After(now.Add(b.lead)); at = at.Add(b.step) {
 		v := b.value(app, pod, at)
-		if most = max(most, v); !at.Before(now) {
+		if most = max(most, v); !at.Before(now) && !at.After(f.Path.Issued.Add(b.lead)) {
 			left = max(left, v)
 		}
 	}
