@@ -101,7 +101,7 @@ type App struct {
 // New builds all parts. Everything that can fail fails here: whatever New returns without an error can run.
 func New(o Options) (*App, error) {
 	o.fill()
-	a := &App{opts: o, logger: o.Logger, handover: shards.NewHandover(time.Now()), started: make(chan struct{})}
+	a := &App{opts: o, logger: o.Logger, handover: shards.NewHandover(time.Now(), o.Logger), started: make(chan struct{})}
 	if err := a.wire(o); err != nil {
 		return nil, errors.Join(err, a.close())
 	}

@@ -2,6 +2,7 @@ package shards
 
 import (
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -16,14 +17,17 @@ const longest = 30 * time.Minute
 // is waited for where no other process forecasts them, as at an install, or where all had ended. It is safe for concurrent use.
 type Handover struct {
 	begun time.Time
+	log   *slog.Logger
 
 	mu   sync.Mutex
 	left time.Time // When something was left to learn last.
 	over bool
 }
 
-// NewHandover returns that of a process that has begun at a time.
-func NewHandover(begun time.Time) *Handover { return &Handover{begun: begun} }
+// NewHandover returns that of a process that has begun at a time. It logs that there is something to wait for.
+func NewHandover(begun time.Time, log *slog.Logger) *Handover {
+	return &Handover{begun: begun, log: log}
+}
 
 // Ready says what is waited for; nil, once and for all, when that is there or half an hour is over. What has just been learnt is in doubt with processes
 // that begin now, as they hear of what this one said before.
@@ -34,6 +38,9 @@ func (h *Handover) Ready(o Outlooks, now time.Time) error {
 		return nil
 	}
 	if n := o.foreign(now); n > 0 {
+		if h.left.IsZero() {
+			h.log.Info("ready once it has learnt what another shard still forecasts for it", "series", n, "atMost", longest)
+		}
 		h.left = now
 		return fmt.Errorf("this shard has yet to learn %d series that another still forecasts", n)
 	}

@@ -251,7 +251,7 @@ func TestHandover(t *testing.T) {
 		begin := func(m Member) (*Handover, look) {
 			l := looking(t)
 			l.o.Peers = m.NewPeers(parse(t, file), nil)
-			return NewHandover(time.Now()), l
+			return NewHandover(time.Now(), slog.New(slog.DiscardHandler)), l
 		}
 		other := strconv.Itoa((owner + 1) % 3)
 		h, l := begin(member(owner, 3))
@@ -308,7 +308,7 @@ func TestHandover(t *testing.T) {
 				l.o.Tracker.Observe("load", time.Now(), []series.Point{{Key: key, Sample: series.Sample{Time: time.Now(), Value: float64(time.Now().Hour())}}})
 			}
 			l.observe(told(other, time.Now(), forecast.Trusted, 100))
-			if ready(NewHandover(time.Now()), l) == waits {
+			if ready(NewHandover(time.Now(), slog.New(slog.DiscardHandler)), l) == waits {
 				t.Errorf("with %d days of samples it waits: %v", 6*days, !waits)
 			}
 		}
