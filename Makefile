@@ -144,7 +144,7 @@ victoria-metrics:
 	@command -v victoria-metrics >/dev/null || { apt-get update -qq && apt-get install -y -qq victoria-metrics; }
 
 .PHONY: test-shards
-test-shards: build victoria-metrics ## Three shards with VictoriaMetrics between them (Debian's package), one killed, then four: 600 series, 10 min. Not in CI.
+test-shards: build victoria-metrics ## Three shards with VictoriaMetrics between them (Debian's package), one killed, then four: 600 series, 12 min. Not in CI.
 	go run ./bench/shards -smoke
 
 .PHONY: bench-shards
