@@ -230,16 +230,22 @@ func (b *bench) reshard(ctx context.Context) error {
 		if err := b.start(i, 4); err != nil {
 			return err
 		}
-		others := slices.Delete(all(len(b.shards)), i, i+1)
-		for p := b.shards[i]; p.asked(ctx) != nil; {
-			if time.Since(p.begun) > b.limit {
-				return fmt.Errorf("shard %d of 4 is not ready after %v", i, b.limit)
+		p, others := b.shards[i], slices.Delete(all(len(b.shards)), i, i+1)
+		var unread error // Ends the wait.
+		err := p.Wait(ctx, "it is ready", b.limit, func(ctx context.Context) error {
+			err := p.asked(ctx)
+			if err == nil {
+				return nil
 			}
-			if err := b.look(ctx, &meanwhile, others...); err != nil {
-				return err
+			if unread = b.look(ctx, &meanwhile, others...); unread != nil {
+				return nil
 			}
+			return err
+		})
+		if err := errors.Join(err, unread); err != nil {
+			return err
 		}
-		b.report.Told(fmt.Sprintf("shard %d of 4 is ready after", i), time.Since(b.shards[i].begun).Seconds(), "s")
+		b.report.Told(fmt.Sprintf("shard %d of 4 is ready after", i), time.Since(p.begun).Seconds(), "s")
 		for begun := time.Now(); time.Since(begun) < ready; {
 			if err := b.look(ctx, &meanwhile, all(4)...); err != nil {
 				return err

@@ -55,16 +55,21 @@ func (h *Handover) Ready(o Outlooks, now time.Time) error {
 func (o Outlooks) foreign(now time.Time) int {
 	n, own := 0, strconv.Itoa(o.Peers.member.Shard)
 	for metric, m := range o.Peers.metrics {
-		known := map[string]bool{}
-		for _, e := range o.Tracker.Table().List(metric) {
-			known[e.Key.WithMetric("").String()] = len(e.Outlook.Points) > 0 && !ignorant(e.State(now).Reason)
-		}
-		for name, of := range *m.told.Load() {
-			lives := now.Sub(of.Issued) <= m.rule.Forecast.Step+2*behind+2*o.Peers.interval
-			if of.shard != own && lives && good(of.State.Reason) && !known[name] && o.Peers.member.Split.Owns(metric+name) {
-				n++
+		left := map[string]bool{}
+		for name, of := range *m.told.Load() { // A series is split by its metric and this name of it.
+			if of.shard != own && now.Sub(of.Issued) <= o.Peers.delay(m) && good(of.State.Reason) && o.Peers.member.Split.Owns(metric+name) {
+				left[name] = true
 			}
 		}
+		if len(left) == 0 {
+			continue
+		}
+		for _, e := range o.Tracker.Table().List(metric) {
+			if own := o.own(metric, e.Key, now); own != nil && !ignorant(own.State.Reason) {
+				delete(left, e.Key.WithMetric("").String())
+			}
+		}
+		n += len(left)
 	}
 	return n
 }

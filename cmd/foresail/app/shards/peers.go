@@ -142,6 +142,9 @@ func (o *outlook) replaces(before *outlook, at time.Time) bool {
 	return cmp.Or(strings.Compare(o.shard, before.shard), strings.Compare(o.replica, before.replica)) >= 0
 }
 
+// delay is how old the newest outlook of a process that lives may be when it is heard of: a step, and what telling it takes.
+func (p *Peers) delay(m *peer) time.Duration { return m.rule.Forecast.Step + 2*behind + 2*p.interval }
+
 // outlook returns what is told of a series; nil for nothing.
 func (p *Peers) outlook(metric string, key series.Key, now time.Time) *forecast.Outlook {
 	if p == nil || p.metrics[metric] == nil {
@@ -154,7 +157,7 @@ func (p *Peers) outlook(metric string, key series.Key, now time.Time) *forecast.
 	}
 	o := found.Outlook
 	_, ahead := hold.Ahead(&o, o.Step, now)
-	late := now.Sub(o.Issued) > m.rule.Forecast.Step+m.rule.MaxAge+2*behind+2*p.interval
+	late := now.Sub(o.Issued) > p.delay(m)+m.rule.MaxAge
 	switch {
 	case !ahead:
 		o.State.Reason = forecast.StaleInput
